@@ -1,0 +1,42 @@
+"""The KV cache: keys and values already computed, kept so that the next token costs one row instead of all of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from model.config import Config
+from model.errors import Refusal
+
+
+class Past:
+    """Keys and values of every layer, in buffers taken once: (batch, kv_heads, capacity, size) each."""
+
+    def __init__(self, config: Config, *, batch: int = 1, capacity: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
+        shape = (config.layers, batch, config.attention.kv_heads, capacity, config.attention.size)
+        self.keys = torch.zeros(shape, dtype=dtype, device=device)
+        self.values = torch.zeros(shape, dtype=dtype, device=device)
+        self.capacity = capacity
+        self.length = 0
+
+    @property
+    def bytes(self) -> int:
+        """Bytes that hold something: two tensors, every layer, every token so far."""
+        return 2 * self.keys[:, :, :, : self.length].numel() * self.keys.element_size()
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store one layer's new keys and values behind the old ones; return all of them. `advance` once every layer has."""
+        end = self.length + k.shape[-2]
+        if end > self.capacity:
+            raise Refusal("cache.full", "the KV cache holds {capacity} tokens and {end} were asked for; make it larger", capacity=self.capacity, end=end)
+        self.keys[layer, :, :, self.length : end] = k
+        self.values[layer, :, :, self.length : end] = v
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def advance(self, tokens: int) -> None:
+        """Count `tokens` more as stored."""
+        self.length += tokens
+
+    def rewind(self, length: int) -> None:
+        """Forget everything after the first `length` tokens."""
+        self.length = min(self.length, length)

@@ -1,0 +1,169 @@
+"""A trace: every site of one forward pass, kept.
+
+Fresh T × T tensors cost more in page faults than in arithmetic, so a tracer owns its buffers and uses them again. Above
+`EAGER` tokens it keeps q, k and v, and works out the one map that is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from math import inf
+
+import torch
+from torch import Tensor
+
+from model.config import Alibi
+from model.layers.frame import causal_additive
+from model.layers.positions import alibi
+from model.tap import Tap, chain, ignore
+from model.transformer import Transformer
+
+EAGER = 256
+MAPS = ("scores", "masked", "pattern")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place a tap can see: its dotted name, its shape for a batch of one (T tokens) and what stands there."""
+
+    name: str
+    shape: tuple[int | str, ...]
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trace:
+    """What one text did inside one model. `ids` (T,), `logits` (T, V), `mask` (T, T) bool; `trace[site]` has no batch axis.
+
+    Sites of the T × T maps are views of the tracer's buffers, valid until its next trace; `clone` keeps them.
+    """
+
+    model: Transformer = field(repr=False)
+    ids: Tensor
+    logits: Tensor
+    mask: Tensor
+    sites: dict[str, Tensor] = field(repr=False)
+
+    def __getitem__(self, site: str) -> Tensor:
+        """The value at a site. Raises `KeyError` naming the maps' door if the trace is too long to have kept them."""
+        if site not in self.sites and site.rpartition(".")[2] in MAPS:
+            raise KeyError(f"{site}: maps are kept up to {EAGER} tokens, this text has {len(self.ids)}; use pattern(layer) or scores(layer)")
+        return self.sites[site]
+
+    def scores(self, layer: int) -> Tensor:
+        """q · k / √size plus any position bias, before the mask: (heads, T, T)."""
+        name = f"decoder.blocks.{layer}.attn."
+        return self.sites[name + "scores"] if name + "scores" in self.sites else self._scores(name)
+
+    def pattern(self, layer: int) -> Tensor:
+        """Who looks at whom: (heads, T, T), rows summing to 1 (or to 0 where a row may look at nothing)."""
+        name = f"decoder.blocks.{layer}.attn."
+        if name + "pattern" in self.sites:
+            return self.sites[name + "pattern"]
+        return self._scores(name).masked_fill_(~self.mask, -inf).softmax(-1).nan_to_num(0.0)
+
+    def clone(self) -> Trace:
+        """The same trace in memory of its own."""
+        return replace(self, sites={name: value.clone() for name, value in self.sites.items()})
+
+    def _scores(self, name: str) -> Tensor:
+        attention = self.model.config.attention
+        q, k = self.sites[name + "q"], self.sites[name + "k"].repeat_interleave(attention.heads // attention.kv_heads, 0)
+        scores = q @ k.transpose(-1, -2) * attention.size**-0.5
+        if isinstance(self.model.config.positions, Alibi):
+            scores = scores + alibi(attention.heads, len(self.ids), len(self.ids), scores.device).to(scores.dtype)
+        return scores
+
+
+class Tracer:
+    """Runs one model and keeps what it saw. Not for two threads at once: its buffers are shared by its traces."""
+
+    def __init__(self, model: Transformer) -> None:
+        self.model = model
+        self._buffers: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def trace(self, ids: Tensor | Sequence[int], *, mask: Tensor | None = None, tap: Tap = ignore, keep: Sequence[str] = ("*",), maps: bool | None = None) -> Trace:
+        """Run `ids` (T,) and keep the sites whose names match one of the patterns `keep` ("decoder.blocks.*.attn.q").
+
+        `mask` (T, T), True = may look; `tap` may change values before they are kept; `maps` overrides the length rule.
+        Raises `Refusal` for more tokens than the model's context.
+        """
+        row = torch.as_tensor(ids, device=self.model.embed.token.weight.device)
+        found: dict[str, Tensor] = {}
+
+        def record(name: str, value: Tensor) -> Tensor:
+            if _wanted(name, keep):
+                found[name] = value[0]
+            return value
+
+        spelled = len(row) <= EAGER if maps is None else maps
+        logits = self.model(row[None], mask=mask, tap=chain(tap, record), maps=spelled, scratch=self._buffer)[0]
+        return Trace(self.model, row, logits, _boolean(mask, row), found)
+
+    def _buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        held = self._buffers.get(name)
+        if held is None or held.shape != shape or held.dtype != like.dtype:
+            held = self._buffers[name] = torch.empty(shape, dtype=like.dtype, device=like.device)
+        return held
+
+
+def sites(model: Transformer) -> list[Site]:
+    """Every site of a model, in the order a forward pass reaches them; nothing is computed. Axes that follow the text read "T"."""
+    two, three = _shapes(model, 2), _shapes(model, 3)
+    return [Site(name, tuple("T" if a != b else a for a, b in zip(shape, three[name], strict=True)), _meaning(name)) for name, shape in two.items()]
+
+
+def _shapes(model: Transformer, length: int) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, value: Tensor) -> Tensor:
+        found[name] = tuple(value.shape)
+        return value
+
+    with torch.device("meta"), torch.no_grad():
+        Transformer(model.config)(torch.zeros(1, length, dtype=torch.long), tap=note)
+    return found
+
+
+def _wanted(name: str, keep: Sequence[str]) -> bool:
+    return any(pattern == "*" or fnmatchcase(name, pattern) for pattern in keep)
+
+
+def _boolean(mask: Tensor | None, row: Tensor) -> Tensor:
+    if mask is not None:
+        return mask
+    additive = causal_additive(len(row), len(row), torch.float32, row.device)
+    return torch.ones(len(row), len(row), dtype=torch.bool, device=row.device) if additive is None else additive == 0
+
+
+_MEANINGS = {
+    "embed.token": "the token's own vector",
+    "embed.position": "the position's vector",
+    "embed.sum": "what enters the first block",
+    "before": "the residual stream as the block receives it",
+    "norm1": "the residual after the block's first norm",
+    "attn.q": "queries, after any rotation",
+    "attn.k": "keys, after any rotation",
+    "attn.v": "values",
+    "attn.scores": "q · k / √size plus any position bias, before the mask",
+    "attn.masked": "scores with minus infinity where a query may not look",
+    "attn.pattern": "attention weights: each row sums to 1",
+    "attn.mixed": "each head's values, mixed by its pattern",
+    "attn.out": "what attention adds to the residual stream",
+    "middle": "the residual stream after attention",
+    "norm2": "the residual after the block's second norm",
+    "mlp.hidden": "the MLP's hidden numbers before the activation",
+    "mlp.up": "what the activated gate multiplies",
+    "mlp.activated": "the MLP's hidden numbers after the activation",
+    "mlp.out": "what the MLP adds to the residual stream",
+    "after": "the residual stream as the block leaves it",
+    "decoder.norm": "the residual stream after the final norm",
+    "logits": "a score for every token of the vocabulary",
+}
+
+
+def _meaning(name: str) -> str:
+    return next(text for ending, text in _MEANINGS.items() if name == ending or name.endswith("." + ending))

@@ -1,0 +1,57 @@
+"""The whole forward pass, on one screen: ids in, logits out.
+
+This file knows nothing of families, text, training or screens. B batch, T tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from model.config import Config
+from model.layers.birth import draw
+from model.layers.embedding import Embedding
+from model.layers.frame import Scratch, frame, fresh
+from model.layers.head import Head
+from model.layers.past import Past
+from model.layers.stack import Stack
+from model.tap import Tap, ignore, under
+
+
+class Transformer(nn.Module):
+    """A decoder-only transformer of any configuration, its weights drawn from `seed`.
+
+    Built inside `with torch.device("meta")` it allocates nothing; inside `with torch.device("cuda")` it lives there.
+    """
+
+    def __init__(self, config: Config, *, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        home = torch.get_default_device()
+        with torch.device("meta"):
+            self.embed = Embedding(config)
+            self.decoder = Stack(config)
+            self.head = Head(config)
+        self.to_empty(device=home)
+        draw(self, config, seed)
+
+    def forward(
+        self, ids: Tensor, *, mask: Tensor | None = None, past: Past | None = None, tap: Tap = ignore, maps: bool = True, scratch: Scratch = fresh
+    ) -> Tensor:
+        """Logits (B, T, V) of `ids` (B, T).
+
+        `mask` is boolean, True where a query may look at a key: (T, S), (B, T, S) or (B, heads, T, S); `None` is causal.
+        `past` is a KV cache to read and extend. `tap` sees every site, the T × S maps only if `maps`.
+        Raises `Refusal` for more tokens than the context.
+        """
+        x = self.embed(ids, past.length if past else 0, under("decoder.embed", tap))
+        where = frame(self.config, ids, mask, past, x, maps, scratch)
+        x = self.decoder(x, where, under("decoder", tap))
+        if past is not None:
+            past.advance(ids.shape[1])
+        return tap("logits", self.head(x, self.embed.token.weight))
+
+    def past(self, *, batch: int = 1, capacity: int | None = None) -> Past:
+        """An empty KV cache for `capacity` tokens (the whole context unless given), in this model's precision."""
+        weight = self.embed.token.weight
+        return Past(self.config, batch=batch, capacity=capacity or self.config.context, dtype=weight.dtype, device=weight.device)
