@@ -188,6 +188,13 @@ def test_what_cannot_be_read_is_refused_with_what_would_work(specification: str,
     assert refused.value.code == code
 
 
+def test_a_mask_may_be_called_by_a_name_of_its_own() -> None:
+    mine = Painted(2, "b0")
+    assert parse("Painted & window(3)", named={"painted": mine}) == mine & Window(3)
+    assert parse("painted(2,60)", named={"painted": mine}) == Painted(2, "60")
+    assert parse("causal", named={"painted": mine}) == Causal()
+
+
 @given(st.text("causlwindow(8)&|~, 1f", max_size=40))
 def test_any_text_is_a_mask_or_a_refusal(text: str) -> None:
     try:

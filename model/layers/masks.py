@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from typing import ClassVar, NoReturn
 
@@ -267,12 +268,12 @@ def blind_rows(allowed: Tensor) -> tuple[int, ...]:
 # ---------------------------------------------------------------- reading a specification
 
 
-def parse(specification: str) -> Mask:
+def parse(specification: str, named: Mapping[str, Mask] | None = None) -> Mask:
     """The mask a specification describes: the patterns by name, joined by `~`, `&`, `|` (binding in that order) and brackets.
 
+    `named` are masks that may stand in it under a name of their own (in lower case), without brackets.
     Raises `Refusal` with what was given, where, and what would work."""
-    words = _words(specification)
-    reader = _Reader(words)
+    reader = _Reader(_words(specification), named or {})
     mask = reader.either(0)
     if reader.next.text:
         _refuse("mask.operator", "two patterns are joined by & or |", reader.next)
@@ -300,6 +301,7 @@ class _Reader:
     """Recursive descent: either = both ("|" both)*, both = one ("&" one)*, one = "~" one | "(" either ")" | pattern."""
 
     words: list[_Word]
+    named: Mapping[str, Mask]
     at: int = 0
 
     @property
@@ -342,6 +344,8 @@ class _Reader:
         return mask
 
     def pattern(self, word: _Word) -> Mask:
+        if word.text in self.named and self.next.text != "(":
+            return self.named[word.text]
         if word.text not in PATTERNS:
             _refuse("mask.unknown", "a pattern is one of {patterns}", word)
         arguments = self.arguments() if self.took("(") else []
