@@ -1,0 +1,270 @@
+"""What a trace says about attention: every head at a glance, one head, one token, and the arithmetic of a single cell.
+
+Readings are plain numpy, so that whoever draws them needs neither torch nor the model. L layers, H heads, T tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, no_grad
+
+from model.config import Alibi
+from model.errors import Refusal
+from model.layers.positions import alibi_slopes
+from model.trace import Trace
+
+Floats = NDArray[np.float32]
+Booleans = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One weight's address; everything counts from 0."""
+
+    layer: int
+    head: int
+    query: int
+    key: int
+
+
+# ---------------------------------------------------------------- every head at a glance
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overview:
+    """All maps, small: `maps` (L, H, S, S), each number the largest of `block` × `block` weights, so that no peak is lost.
+
+    `sinks` (L, H): the share of its attention that each head gives to the first token, averaged over the later tokens
+    (the sink of Xiao et al. 2023, arXiv:2309.17453). `telling`: a cell worth looking at first.
+    """
+
+    maps: Floats
+    block: int
+    sinks: Floats
+    telling: Cell
+
+
+def overview(trace: Trace, side: int = 64) -> Overview:
+    """Every head's map at no more than `side` cells a side."""
+    length = len(trace.ids)
+    block = -(-length // side)
+    interest = _interest(length)
+    maps, sinks, scores = [], [], []
+    for layer in range(trace.model.config.layers):
+        pattern = _numpy(trace.pattern(layer))
+        maps.append(pooled(pattern, block))
+        sinks.append(pattern[:, 1:, 0].mean(1) if length > 1 else pattern[:, 0, 0])
+        scores.append((pattern * interest).max(2).sum(1))
+    layer, head = np.unravel_index(np.argmax(scores), (len(scores), len(scores[0])))
+    place = np.argmax(_numpy(trace.pattern(int(layer))[int(head)]) * interest)
+    telling = Cell(int(layer), int(head), *(int(at) for at in np.unravel_index(place, (length, length))))
+    return Overview(np.stack(maps), block, np.stack(sinks), telling)
+
+
+def pooled(maps: Floats, block: int) -> Floats:
+    """The largest weight of every `block` × `block` square: (…, T, T) to (…, ceil(T / block), ceil(T / block))."""
+    if block == 1:
+        return maps
+    lacking = -maps.shape[-1] % block
+    padded = np.pad(maps, [(0, 0)] * (maps.ndim - 2) + [(0, lacking), (0, lacking)])
+    small = padded.shape[-1] // block
+    return padded.reshape(*maps.shape[:-2], small, block, small, block).max((-3, -1))
+
+
+def _interest(length: int) -> Floats:
+    """How much a newcomer learns from a look: one across some distance most, one at a neighbour less, one at the sink least."""
+    query, key = np.ogrid[:length, :length]
+    near = np.where(np.abs(query - key) < 2, 0.1, 1.0)
+    return np.where(key == 0, 0.01, near).astype(np.float32)
+
+
+# ---------------------------------------------------------------- one head, one token
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeadReading:
+    """One head's whole map: `pattern` (T, T), rows summing to 1, and where the mask let it look, `allowed` (T, T)."""
+
+    layer: int
+    head: int
+    pattern: Floats
+    allowed: Booleans
+
+    @property
+    def length(self) -> int:
+        """How many tokens there are."""
+        return len(self.pattern)
+
+    def strongest(self, query: int, *, without_sink: bool = False) -> int:
+        """The key that `query` looks at most; `without_sink` passes over the first token where there is another to look at."""
+        row = np.where(self.allowed[query], self.pattern[query], -1.0)
+        if without_sink and self.allowed[query, 1:].any():
+            row[0] = -1.0
+        return int(row.argmax())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenReading:
+    """One token in one head, both ways: `looks` (T,) where it looks (its row), `looked` (T,) who looks at it (its column)."""
+
+    position: int
+    looks: Floats
+    looked: Floats
+
+
+def one_head(trace: Trace, layer: int, head: int) -> HeadReading:
+    """The exact map of one head, at any length. Raises `Refusal` for a head the model does not have."""
+    _refuse_outside(trace, Cell(layer, head, 0, 0))
+    return HeadReading(layer, head, _numpy(trace.pattern(layer)[head]), _allowed(trace, head))
+
+
+def one_token(reading: HeadReading, position: int) -> TokenReading:
+    """Where the token at `position` looks in this head, and who looks at it."""
+    return TokenReading(position, reading.pattern[position], reading.pattern[:, position])
+
+
+# ---------------------------------------------------------------- one cell
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellArithmetic:
+    """Every number between two tokens' vectors and the residual stream, for one head (Vaswani et al. 2017, equation 1).
+
+    `q`, `k`, `v` (size,) after any rotation; `root` = √size; `slope` is ALiBi's for this head, `None` where there is none.
+    `scores` and `allowed` (T,) are the query's whole row, before the mask. `mixed` (size,) is what all keys hand over
+    together, `contribution` (width,) the same through this head's slice of the output matrix. `before` (width,) is the
+    residual stream at the query, `attention` (width,) what all heads and the output's bias add to it.
+    """
+
+    cell: Cell
+    q: Floats
+    k: Floats
+    v: Floats
+    root: float
+    slope: float | None
+    scores: Floats
+    allowed: Booleans
+    mixed: Floats
+    contribution: Floats
+    before: Floats
+    attention: Floats
+
+    @property
+    def products(self) -> Floats:
+        """q times k, one number per dimension."""
+        return self.q * self.k
+
+    @property
+    def dot(self) -> float:
+        """q · k."""
+        return float(self.products.sum())
+
+    @property
+    def scaled(self) -> float:
+        """q · k / √size."""
+        return self.dot / self.root
+
+    @property
+    def bias(self) -> float:
+        """What ALiBi takes off for the distance (0 without it)."""
+        return -(self.slope or 0.0) * abs(self.cell.query - self.cell.key)
+
+    @property
+    def score(self) -> float:
+        """What the mask and the softmax receive: scaled plus bias."""
+        return self.scaled + self.bias
+
+    @property
+    def may_look(self) -> bool:
+        """Whether the mask lets this query see this key."""
+        return bool(self.allowed[self.cell.key])
+
+    @property
+    def peak(self) -> float:
+        """The row's largest score among the allowed, taken off every score before the exponential; 0 for a row that sees nothing."""
+        return float(self.scores[self.allowed].max()) if self.allowed.any() else 0.0
+
+    @property
+    def exponentials(self) -> Floats:
+        """exp(score − peak) over the row: (T,), 0 where the mask forbids."""
+        return np.where(self.allowed, np.exp(np.minimum(self.scores - self.peak, 0)), 0).astype(np.float32)
+
+    @property
+    def denominator(self) -> float:
+        """What the exponentials sum to; 0 for a row that sees nothing."""
+        return float(self.exponentials.sum())
+
+    @property
+    def weights(self) -> Floats:
+        """The row's softmax: (T,), each exponential's share of their sum; zeros for a row that sees nothing."""
+        return self.exponentials / np.float32(self.denominator or 1.0)
+
+    @property
+    def weight(self) -> float:
+        """The cell itself."""
+        return float(self.weights[self.cell.key])
+
+    @property
+    def weighted(self) -> Floats:
+        """What this key hands over: weight × v, (size,)."""
+        return self.v * np.float32(self.weight)
+
+    @property
+    def after(self) -> Floats:
+        """The residual stream with attention added, before any norm that may follow the sum: (width,)."""
+        return self.before + self.attention
+
+
+@no_grad()
+def arithmetic(trace: Trace, at: Cell) -> CellArithmetic:
+    """The arithmetic of one cell, every number the trace's own. Raises `Refusal` for a cell outside the model or the text."""
+    _refuse_outside(trace, at)
+    name, attention = f"decoder.blocks.{at.layer}", trace.model.config.attention
+    shared = at.head * attention.kv_heads // attention.heads
+    q, k, v = trace[f"{name}.attn.q"][at.head, at.query], trace[f"{name}.attn.k"][shared], trace[f"{name}.attn.v"][shared]
+    mixed = trace[f"{name}.attn.mixed"][at.head, at.query]
+    project = trace.model.get_parameter(f"{name}.attn.out.weight")[:, at.head * attention.size : (at.head + 1) * attention.size]
+    return CellArithmetic(
+        cell=at,
+        q=_numpy(q),
+        k=_numpy(k[at.key]),
+        v=_numpy(v[at.key]),
+        root=math.sqrt(attention.size),
+        slope=alibi_slopes(attention.heads)[at.head] if isinstance(trace.model.config.positions, Alibi) else None,
+        scores=_scores(trace, at, q, k),
+        allowed=_allowed(trace, at.head)[at.query],
+        mixed=_numpy(mixed),
+        contribution=_numpy(project @ mixed),
+        before=_numpy(trace[f"{name}.before"][at.query]),
+        attention=_numpy(trace[f"{name}.attn.out"][at.query]),
+    )
+
+
+def _scores(trace: Trace, at: Cell, q: Tensor, k: Tensor) -> Floats:
+    """One row of scores: the trace's own, or from q and k where the text is too long for the trace to have kept its maps."""
+    kept = trace.sites.get(f"decoder.blocks.{at.layer}.attn.scores")
+    if kept is not None:
+        return _numpy(kept[at.head, at.query])
+    attention, row = trace.model.config.attention, _numpy(k @ q)
+    slope = alibi_slopes(attention.heads)[at.head] if isinstance(trace.model.config.positions, Alibi) else 0.0
+    return (row / math.sqrt(attention.size) - slope * np.abs(np.arange(len(row)) - at.query)).astype(np.float32)
+
+
+def _allowed(trace: Trace, head: int) -> Booleans:
+    return (trace.mask[head] if trace.mask.dim() == 3 else trace.mask).cpu().numpy()
+
+
+def _refuse_outside(trace: Trace, at: Cell) -> None:
+    config, length = trace.model.config, len(trace.ids)
+    limits = {"layer": config.layers, "head": config.attention.heads, "query": length, "key": length}
+    for name, limit in limits.items():
+        if not 0 <= getattr(at, name) < limit:
+            raise Refusal("attention.outside", "{name} counts from 0 to {last}, got {given}", name=name, last=limit - 1, given=getattr(at, name))
+
+
+def _numpy(value: Tensor) -> Floats:
+    return value.detach().float().cpu().numpy().copy()
