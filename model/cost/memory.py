@@ -1,0 +1,96 @@
+"""Bytes: of the weights at rest, of what training keeps beside them, and of the cache that generation grows."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from model.config import Config, GatedMlp, LayerNorm, Parallel, Tied
+from model.cost.weights import parameters, weight_count, weights
+
+Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+BITS: dict[Precision, int] = {"fp32": 32, "fp16": 16, "bf16": 16, "int8": 8, "int4": 4}
+
+
+def bytes_by_precision(config: Config) -> dict[Precision, int]:
+    """The weights alone, in each precision (an odd 4-bit number takes a whole byte)."""
+    return {precision: _bytes(parameters(config), precision) for precision in PRECISIONS}
+
+
+def cache_bytes_per_token(config: Config, precision: Precision = "fp32") -> int:
+    """The KV cache's growth with each token: a key and a value per layer and key/value head (Pope et al. 2022,
+    arXiv:2211.05102, section 2.1). Grouped and multi-query attention shrink exactly this."""
+    return _bytes(2 * config.layers * config.attention.kv_heads * config.attention.size, precision)
+
+
+def gradient_bytes(config: Config) -> int:
+    """One fp32 number per parameter."""
+    return 4 * parameters(config)
+
+
+def optimiser_bytes(config: Config, optimiser: Literal["adamw", "momentum", "sgd"] = "adamw") -> int:
+    """What the optimiser remembers, in fp32: AdamW two numbers per parameter (Loshchilov & Hutter 2019, arXiv:1711.05101)
+    and a step count per array, SGD one with momentum and nothing without."""
+    match optimiser:
+        case "adamw":
+            return 8 * parameters(config) + 4 * weight_count(config)
+        case "momentum":
+            return 4 * parameters(config)
+        case "sgd":
+            return 0
+
+
+def activation_bytes(config: Config, batch: int, length: int, precision: Literal["fp32", "bf16"] = "fp32") -> int:
+    """What a forward pass over `batch` texts of `length` tokens keeps for the backward one, the loss included.
+
+    The same count as Korthikanti et al. 2022 (arXiv:2205.05198, section 4.1) makes for its model, made for this one: norms and
+    the loss keep fp32; what enters a matrix product is in `precision`; bf16 autocast also keeps a copy of each matrix, and the
+    pattern twice. Position tables and the ids themselves are left out (under 2 %).
+    """
+    narrow = 4 if precision == "fp32" else 2
+    tokens, attention = batch * length, config.attention
+    maps = config.layers * attention.heads * length * (4 if precision == "fp32" else 6)
+    copies = 0 if precision == "fp32" else 2 * _matrix_numbers(config)
+    return tokens * (4 * _kept_wide(config) + narrow * _kept_narrow(config) + maps) + copies
+
+
+def _kept_wide(config: Config) -> int:
+    """fp32 numbers per token: what norms read and their statistics, the embedding's dropout, the loss's log-probabilities."""
+    norms, inputs = _norms(config)
+    own = 2 if isinstance(config.norm, LayerNorm) else config.width + 1
+    final = config.width + own if config.final_norm else 0
+    dropped = config.width if config.dropout else 0
+    return config.layers * (inputs * config.width + norms * own) + final + dropped + config.vocabulary
+
+
+def _kept_narrow(config: Config) -> int:
+    """Numbers per token in the products' precision: what enters each linear layer, queries, keys, values, dropped branches."""
+    norms, _ = _norms(config)
+    heads = 4 * config.attention.heads * config.attention.size
+    dropped = 2 * config.width if config.dropout else 0
+    return config.layers * (norms * config.width + heads + _kept_by_mlp(config) + dropped) + config.width
+
+
+def _kept_by_mlp(config: Config) -> int:
+    """An activation keeps what it read, ReLU what it returned; a gate also keeps its two factors."""
+    arrays = (4 if isinstance(config.mlp, GatedMlp) else 2) - (config.mlp.activation == "relu")
+    return arrays * config.mlp.hidden
+
+
+def _norms(config: Config) -> tuple[int, int]:
+    """Norms in a block, and the different residual values they read."""
+    match config.arrangement:
+        case Parallel(norms=norms):
+            return norms, 1
+        case _:
+            return 2, 2
+
+
+def _matrix_numbers(config: Config) -> int:
+    """Numbers in the matrices of products: every two-dimensional weight but embeddings that are only looked up."""
+    used = sum(weight.count for weight in weights(config) if len(weight.shape) == 2 and not weight.name.startswith("embed."))
+    return used + (config.vocabulary * config.width if config.output == Tied() else 0)
+
+
+def _bytes(numbers: int, precision: Precision) -> int:
+    return -(-numbers * BITS[precision] // 8)

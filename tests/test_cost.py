@@ -1,0 +1,161 @@
+"""Costs are counted from the configuration; here they meet the built model, PyTorch's counters and a real optimiser."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from model.config import (
+    Alibi,
+    Attention,
+    Config,
+    Free,
+    GatedMlp,
+    LayerNorm,
+    Learned,
+    NoPositions,
+    Parallel,
+    PlainMlp,
+    RMSNorm,
+    Rotary,
+    Serial,
+    Sinusoidal,
+)
+from model.cost import (
+    activation_bytes,
+    bytes_by_precision,
+    cache_bytes_per_token,
+    decoding_flops,
+    flops_per_token,
+    forward_flops,
+    gradient_bytes,
+    optimiser_bytes,
+    parameters,
+    parts,
+    training_flops,
+    weights,
+)
+from model.transformer import Transformer
+
+CONFIGS = {
+    "default": Config(),
+    "gpt2-like": Config(
+        vocabulary=97,
+        context=20,
+        width=30,
+        layers=3,
+        attention=Attention(heads=5, kv_heads=5, size=6, bias=True, out_bias=True),
+        positions=Learned(),
+        mlp=PlainMlp(hidden=50, bias=True),
+    ),
+    "llama-like": Config(width=40, attention=Attention(heads=6, kv_heads=2, size=8), norm=RMSNorm(), mlp=GatedMlp(hidden=44), output=Free()),
+    "one norm": Config(arrangement=Parallel(norms=1), mlp=PlainMlp(hidden=72, activation="relu"), output=Free(bias=True), positions=Alibi()),
+    "two norms": Config(arrangement=Parallel(norms=2), norm=LayerNorm(bias=False), positions=NoPositions(), dropout=0.2),
+    "post-norm": Config(arrangement=Serial(norm_place="after"), final_norm=False, positions=Sinusoidal(), mlp=GatedMlp(activation="relu", bias=True)),
+    "multi-query": Config(layers=1, attention=Attention(heads=3, kv_heads=1, size=10), positions=Rotary(fraction=0.6), norm=RMSNorm(), dropout=0.1),
+}
+each_config = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+
+
+@each_config
+def test_every_weight_has_the_name_and_shape_of_the_built_model(config: Config) -> None:
+    built = {name: tuple(value.shape) for name, value in Transformer(config).named_parameters()}
+    assert {weight.name: weight.shape for weight in weights(config)} == built
+
+
+@each_config
+def test_parameters_are_those_of_the_built_model(config: Config) -> None:
+    counted = sum(value.numel() for value in Transformer(config).parameters())
+    assert parameters(config) == counted == sum(part.total for part in parts(config))
+    assert bytes_by_precision(config)["fp32"] == gradient_bytes(config) == 4 * counted
+
+
+@each_config
+@pytest.mark.parametrize(("batch", "length"), [(1, 1), (3, 17)])
+def test_forward_and_training_flops_are_those_pytorch_counts(config: Config, batch: int, length: int) -> None:
+    model = Transformer(config).train()
+    ids = torch.zeros(batch, length, dtype=torch.long)
+    with FlopCounterMode(display=False) as forward:
+        logits = model(ids)
+    assert forward_flops(config, length, batch) == forward.get_total_flops()
+    with FlopCounterMode(display=False) as both:
+        logits = model(ids)
+        logits.sum().backward()
+    assert training_flops(config, length, batch) == both.get_total_flops()
+
+
+@each_config
+def test_a_decoded_token_costs_what_pytorch_counts(config: Config) -> None:
+    model, past = Transformer(config).eval(), 11
+    cache = model.past(capacity=past + 1)
+    model(torch.zeros(1, past, dtype=torch.long), past=cache)
+    with FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, 1, dtype=torch.long), past=cache)
+    assert decoding_flops(config, past) == counter.get_total_flops()
+
+
+@each_config
+def test_the_last_token_costs_the_average_of_a_full_pass(config: Config) -> None:
+    assert flops_per_token(config) * config.context == forward_flops(config, config.context)
+
+
+@each_config
+def test_the_cache_grows_by_the_counted_bytes(config: Config) -> None:
+    cache = Transformer(config).past(capacity=9)
+    with torch.no_grad():
+        Transformer(config)(torch.zeros(1, 7, dtype=torch.long), past=cache)
+    assert cache.bytes == 7 * cache_bytes_per_token(config)
+
+
+@each_config
+@pytest.mark.parametrize("name", ["adamw", "momentum", "sgd"])
+def test_optimiser_memory_is_what_a_real_one_holds_after_a_step(config: Config, name: str) -> None:
+    model = Transformer(config)
+    makers = {
+        "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3),
+        "momentum": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
+        "sgd": lambda p: torch.optim.SGD(p, lr=1e-3),
+    }
+    optimiser = makers[name](model.parameters())
+    model(torch.zeros(1, 3, dtype=torch.long)).sum().backward()
+    optimiser.step()
+    held = sum(value.nbytes for state in optimiser.state.values() for value in state.values() if isinstance(value, torch.Tensor))
+    assert optimiser_bytes(config, name) == held
+
+
+@each_config
+def test_activation_memory_is_what_autograd_keeps(config: Config) -> None:
+    batch, length = 4, 20
+    model = Transformer(config).train()
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept: dict[int, torch.Tensor] = {}
+
+    def keep(value: torch.Tensor) -> torch.Tensor:
+        if value.untyped_storage().data_ptr() not in own:
+            kept[value.untyped_storage().data_ptr()] = value
+        return value
+
+    ids = torch.zeros(batch, length, dtype=torch.long)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
+        loss = F.cross_entropy(model(ids).flatten(0, 1), ids.flatten())
+    assert loss.isfinite()
+    assert activation_bytes(config, batch, length) == pytest.approx(sum(value.untyped_storage().nbytes() for value in kept.values()), rel=0.02)
+
+
+def test_grouping_heads_shrinks_the_cache_and_not_the_scores() -> None:
+    plain, grouped = Config(), Config(attention=Attention(kv_heads=1))
+    assert cache_bytes_per_token(plain) == 4 * cache_bytes_per_token(grouped)
+    scores = [decoding_flops(config, 99) - decoding_flops(config, 98) for config in (plain, grouped)]
+    assert scores[0] == scores[1]
+
+
+def test_four_bits_round_up_to_a_whole_byte() -> None:
+    odd = Config(vocabulary=1, width=1, layers=1, attention=Attention(heads=1, kv_heads=1, size=2), mlp=PlainMlp(hidden=1))
+    assert bytes_by_precision(odd)["int4"] == (parameters(odd) + 1) // 2
+
+
+def test_three_ways_to_count_six_per_parameter() -> None:
+    config = Config(context=1, width=256, layers=6)
+    assert training_flops(config, 1) == pytest.approx(6 * parameters(config), rel=0.01)
