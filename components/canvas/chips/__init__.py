@@ -1,0 +1,35 @@
+"""The reader's text as the model reads it: one chip a token, with its number in the vocabulary."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from components.page import Prompt
+from components.i18n import Words
+
+_HERE = Path(__file__).parent
+_view = st.components.v2.component(
+    "vitrine.chips",
+    js=(_HERE / "view.js").read_text(encoding="utf-8"),
+    css=(_HERE / "view.css").read_text(encoding="utf-8"),
+)
+
+
+def chips(words: Words, prompt: Prompt, key: str = "chips") -> None:
+    """Show the tokens of a prompt. Pieces are data: the view sets them as text, never as markup."""
+    _view(key=key, data=layout(words, prompt))
+
+
+def layout(words: Words, prompt: Prompt) -> dict[str, Any]:
+    """What the view draws: pieces with their kind (`begin`, `known`, `outside`) and number, and the words around them."""
+    kinds = ["begin", *("known" if known else "outside" for known in prompt.known[1:])]
+    outside = kinds.count("outside")
+    return {
+        "tokens": [{"piece": piece, "kind": kind, "id": id} for piece, kind, id in zip(prompt.pieces, kinds, prompt.ids, strict=True)],
+        "label": words("shell.chips.label", count=len(prompt.ids)),
+        "titles": {kind: words(f"shell.chips.{kind}") for kind in ("begin", "known", "outside")},
+        "legend": words("shell.chips.legend", count=outside) if outside else "",
+    }

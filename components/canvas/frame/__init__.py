@@ -1,0 +1,15 @@
+"""What only the browser can do for the whole page: its language, its theme, and an address that changes without a history entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+_view = st.components.v2.component("vitrine.frame", js=Path(__file__).with_name("view.js").read_text(encoding="utf-8"), isolate_styles=False)
+
+
+def frame(language: str, scheme: str) -> None:
+    """Set `<html lang>` and the theme (`light`, `dark`, or `system` to follow the browser). Draws nothing."""
+    with st.container(key="frame"):
+        _view(key="frame-view", data={"language": language, "scheme": scheme})

@@ -1,0 +1,90 @@
+"""The reader's text: where it is written, cut to what the model can read, and shown as tokens; and examples worth trying."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import streamlit as st
+
+from components import state
+from components.canvas.chips import chips
+from components.compute import Specimen
+from components.i18n import Words
+from components.page import Prompt
+
+LIMIT = 20_000
+TEXT = state.text("text", None, LIMIT)
+FIELDS = (TEXT,)
+PRESETS = ("sky", "agreement", "gift", "pronoun", "copy", "repeat", "translation", "brackets", "invented")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An example: its title, its text, and what to look for once it is on the screen."""
+
+    title: str
+    text: str
+    look: str
+
+
+def presets(words: Words) -> tuple[Preset, ...]:
+    """The examples of a language."""
+    return tuple(Preset(*(words(f"presets.{name}.{part}") for part in ("title", "text", "look"))) for name in PRESETS)
+
+
+def prompt(words: Words, specimen: Specimen) -> Prompt:
+    """Draw the text field, the examples and the tokens; return the text as the model will read it."""
+    examples = presets(words)
+    with st.container(key="prompt", gap="small"):
+        with st.container(key="prompt-row", horizontal=True, vertical_alignment="bottom"):
+            given = _field(words, examples[0].text)
+            _examples(words, examples)
+        text = given[:LIMIT]
+        prompt = read(words, specimen, text)
+        chips(words, prompt)
+        for sentence in _remarks(words, specimen, given, prompt, examples):
+            st.caption(sentence)
+    return prompt
+
+
+def read(words: Words, specimen: Specimen, text: str) -> Prompt:
+    """Text to tokens: the begin token, then as many pieces as the model's context holds."""
+    tokenizer = specimen.loaded.tokenizer
+    encoding = tokenizer.encode(text)
+    room = specimen.loaded.model.config.context - 1
+    return Prompt(
+        text=text,
+        ids=(tokenizer.begin, *encoding.ids[:room]),
+        pieces=(words("shell.prompt.begin"), *encoding.pieces[:room]),
+        known=(True, *encoding.known[:room]),
+        cut=max(0, len(encoding.ids) - room),
+    )
+
+
+def _field(words: Words, default: str) -> str:
+    """The text as the reader gave it, however long; the state keeps what fits."""
+    chosen = state.get(TEXT)
+    shown = default if chosen is None else chosen
+    given = st.text_area(
+        words("shell.prompt.label"),
+        height=80,
+        placeholder=words("shell.prompt.placeholder"),
+        label_visibility="collapsed",
+        **state.bind(TEXT, shown=shown),
+    )
+    return given or ""
+
+
+def _examples(words: Words, examples: tuple[Preset, ...]) -> None:
+    with st.popover(words("shell.prompt.presets"), key="examples"):
+        for number, example in enumerate(examples):
+            st.button(f"**{example.title}** — {example.text}", key=f"example-{number}", on_click=partial(state.put, TEXT, example.text), type="tertiary")
+
+
+def _remarks(words: Words, specimen: Specimen, given: str, prompt: Prompt, examples: tuple[Preset, ...]) -> list[str]:
+    context = words.number(specimen.loaded.model.config.context)
+    long = words("shell.prompt.long", limit=words.number(LIMIT), given=words.number(len(given))) if len(given) > LIMIT else ""
+    cut = words("shell.prompt.cut", context=context, cut=words.number(prompt.cut)) if prompt.cut else ""
+    look = next((example.look for example in examples if example.text == prompt.text), "")
+    return [sentence for sentence in (long, cut, look) if sentence]

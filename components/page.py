@@ -1,0 +1,145 @@
+"""What every page is given and what every picture comes with."""
+
+from __future__ import annotations
+
+import functools
+import html
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
+
+import streamlit as st
+
+from components import permalink, theme
+from components.i18n import Words
+from components.state import Field
+from components.theme import Palette
+from model.errors import Refusal
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from components.compute import Specimen
+
+Kind = Literal["sequential", "diverging"]
+P = ParamSpec("P")
+_log = logging.getLogger("vitrine")
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The reader's text as the model reads it: the begin token first, `known` false for pieces from outside the micro-world,
+    `cut` tokens dropped at the end because the model's context holds no more."""
+
+    text: str
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    known: tuple[bool, ...]
+    cut: int
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a page needs to know of this run: the language, the colours, the model on show and the text it reads."""
+
+    words: Words
+    palette: Palette
+    specimen: Specimen
+    prompt: Prompt
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: its name (address, prefix of its words and of its link parameters), its renderer, its fields."""
+
+    name: str
+    render: Callable[[Session], None]
+    fields: tuple[Field[Any], ...]
+
+
+# ---------------------------------------------------------------- blocks
+
+
+@contextmanager
+def guarded(session: Session) -> Iterator[None]:
+    """Turn a `Refusal` into its sentence and any other failure into one calm sentence; the details go to the server's log."""
+    try:
+        yield
+    except Refusal as refused:
+        note(session, session.words.refusal(refused))
+    except Exception:
+        _log.exception("a page failed")
+        note(session, session.words("shell.trouble.unexpected"))
+
+
+def block(
+    render: Callable[Concatenate[Session, P], Any] | None = None, *, run_every: float | None = None
+) -> Callable[..., Any]:
+    """An interactive part of a page, `@block` over `def part(session, …)`: a fragment that runs by itself (every `run_every`
+    seconds if given), is guarded by itself, and keeps the address up to date."""
+    if render is None:
+        return functools.partial(block, run_every=run_every)
+
+    @functools.wraps(render)
+    def run(session: Session, *args: P.args, **kwargs: P.kwargs) -> None:
+        with guarded(session):
+            render(session, *args, **kwargs)
+        permalink.publish()
+
+    return st.fragment(run, run_every=run_every)
+
+
+# ---------------------------------------------------------------- pictures and sentences
+
+
+def exhibit(session: Session, key: str, draw: Callable[[], Any], reading: str, table: Callable[[], DataFrame]) -> Any:
+    """A picture, its reading in one sentence, and its numbers in a drawer (made only when it is opened).
+
+    `draw` places the picture and what it returns is returned; `key` is unique on the page.
+    """
+    with st.container(key=f"exhibit-{key}", gap="small"):
+        result = draw()
+        read_aloud(reading)
+        drawer = st.expander(session.words("shell.numbers.title"), key=f"numbers-{key}", on_change="rerun")
+        if drawer.open:
+            with drawer:
+                _numbers(session, key, table())
+    return result
+
+
+def _numbers(session: Session, key: str, frame: DataFrame) -> None:
+    st.dataframe(frame, hide_index=True, height=min(38 + 35 * max(len(frame), 1), 320), key=f"table-{key}")
+    st.download_button(
+        session.words("shell.numbers.download"),
+        frame.to_csv(index=False).encode("utf-8-sig"),
+        file_name=f"vitrine-{key}.csv",
+        mime="text/csv",
+        key=f"csv-{key}",
+        on_click="ignore",
+    )
+
+
+def read_aloud(sentence: str) -> None:
+    """One sentence under a picture, announced to screen readers when it changes. Plain text: markup in it is shown, not obeyed."""
+    st.html(f'<p class="v-reading" aria-live="polite">{html.escape(sentence)}</p>')
+
+
+def note(session: Session, sentence: str) -> None:
+    """A calm notice: something was refused, cut or left out, and what would work. Plain text."""
+    st.html(f'<p class="v-note" role="status" lang="{session.words.language}">{html.escape(sentence)}</p>')
+
+
+def legend(session: Session, kind: Kind, low: float, high: float, label: str = "", digits: int | None = None) -> None:
+    """The colour bar of a table between two numbers; a diverging one has its middle named too."""
+    words = session.words
+    marks = [low, high] if kind == "sequential" else [low, (low + high) / 2, high]
+    numbers = "".join(f"<span>{html.escape(words.number(mark, digits))}</span>" for mark in marks)
+    title = f'<span class="v-legend-label">{html.escape(label)}</span>' if label else ""
+    st.html(f'<div class="v-legend v-legend-{kind}">{title}<i aria-hidden="true"></i><span class="v-legend-marks">{numbers}</span></div>')
+
+
+def layout(session: Session) -> dict[str, Any]:
+    """The layout every Plotly figure of this run shares (see `theme.layout`), with this language's separators."""
+    return theme.layout(session.palette) | {"separators": ",." if session.words.language == "pt-BR" else ".,"}
