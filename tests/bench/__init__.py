@@ -1,0 +1,1 @@
+"""Benchmarks: ours and a peer's, side by side in one run, reported as ratios. Nothing here is asserted."""
