@@ -1,7 +1,7 @@
 """A trace: every site of one forward pass, kept.
 
-Fresh T × T tensors cost more in page faults than in arithmetic, so a tracer owns its buffers and uses them again. Above
-`EAGER` tokens it keeps q, k and v, and works out the one map that is asked for.
+Fresh T × T tensors cost more in page faults than in arithmetic, so a tracer owns its buffers and uses them again, and keeps
+no map that follows from others: scores come from q and k when they are asked for and, above `EAGER` tokens, so do patterns.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from model.config import Alibi
-from model.layers.frame import causal_additive
+from model.layers.frame import Maps, causal_additive
 from model.layers.positions import alibi
 from model.tap import Tap, chain, ignore
 from model.transformer import Transformer
@@ -47,34 +47,40 @@ class Trace:
     sites: dict[str, Tensor] = field(repr=False)
 
     def __getitem__(self, site: str) -> Tensor:
-        """The value at a site. Raises `KeyError` naming the maps' door if the trace is too long to have kept them."""
-        if site not in self.sites and site.rpartition(".")[2] in MAPS:
-            raise KeyError(f"{site}: maps are kept up to {EAGER} tokens, this text has {len(self.ids)}; use pattern(layer) or scores(layer)")
-        return self.sites[site]
+        """The value at a site: kept, or worked out if it is a T × T map. Raises `KeyError` for a site this trace has not."""
+        block, _, leaf = site.rpartition(".attn.")
+        if site in self.sites or leaf not in MAPS:
+            return self.sites[site]
+        layer = int(block.rpartition(".")[2])
+        return {"scores": self.scores, "masked": self.masked, "pattern": self.pattern}[leaf](layer)
 
     def scores(self, layer: int) -> Tensor:
         """q · k / √size plus any position bias, before the mask: (heads, T, T)."""
         name = f"decoder.blocks.{layer}.attn."
-        return self.sites[name + "scores"] if name + "scores" in self.sites else self._scores(name)
+        if name + "scores" in self.sites:
+            return self.sites[name + "scores"]
+        attention = self.model.config.attention
+        q, k = self.sites[name + "q"], self.sites[name + "k"].repeat_interleave(attention.heads // attention.kv_heads, 0)
+        scores = (q @ k.transpose(-1, -2)).mul_(attention.size**-0.5)
+        if isinstance(self.model.config.positions, Alibi):
+            scores += alibi(attention.heads, len(self.ids), len(self.ids), scores.device).to(scores.dtype)
+        return scores
+
+    def masked(self, layer: int) -> Tensor:
+        """The scores, minus infinity where a query may not look: (heads, T, T)."""
+        name = f"decoder.blocks.{layer}.attn.masked"
+        return self.sites[name] if name in self.sites else self.scores(layer).masked_fill(~self.mask, -inf)
 
     def pattern(self, layer: int) -> Tensor:
         """Who looks at whom: (heads, T, T), rows summing to 1 (or to 0 where a row may look at nothing)."""
-        name = f"decoder.blocks.{layer}.attn."
-        if name + "pattern" in self.sites:
-            return self.sites[name + "pattern"]
-        return self._scores(name).masked_fill_(~self.mask, -inf).softmax(-1).nan_to_num(0.0)
+        name = f"decoder.blocks.{layer}.attn.pattern"
+        if name in self.sites:
+            return self.sites[name]
+        return self.masked(layer).softmax(-1).masked_fill_(~self.mask.any(-1, keepdim=True), 0)
 
     def clone(self) -> Trace:
         """The same trace in memory of its own."""
         return replace(self, sites={name: value.clone() for name, value in self.sites.items()})
-
-    def _scores(self, name: str) -> Tensor:
-        attention = self.model.config.attention
-        q, k = self.sites[name + "q"], self.sites[name + "k"].repeat_interleave(attention.heads // attention.kv_heads, 0)
-        scores = q @ k.transpose(-1, -2) * attention.size**-0.5
-        if isinstance(self.model.config.positions, Alibi):
-            scores = scores + alibi(attention.heads, len(self.ids), len(self.ids), scores.device).to(scores.dtype)
-        return scores
 
 
 class Tracer:
@@ -85,11 +91,13 @@ class Tracer:
         self._buffers: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def trace(self, ids: Tensor | Sequence[int], *, mask: Tensor | None = None, tap: Tap = ignore, keep: Sequence[str] = ("*",), maps: bool | None = None) -> Trace:
+    def trace(
+        self, ids: Tensor | Sequence[int], *, mask: Tensor | None = None, tap: Tap = ignore, keep: Sequence[str] = ("*",), maps: Maps | None = None
+    ) -> Trace:
         """Run `ids` (T,) and keep the sites whose names match one of the patterns `keep` ("decoder.blocks.*.attn.q").
 
-        `mask` (T, T), True = may look; `tap` may change values before they are kept; `maps` overrides the length rule.
-        Raises `Refusal` for more tokens than the model's context.
+        `mask` (T, T), True = may look; `tap` may change values before they are kept, maps included; `maps` overrides what is
+        spelled out for this length. Raises `Refusal` for more tokens than the model's context.
         """
         row = torch.as_tensor(ids, device=self.model.embed.token.weight.device)
         found: dict[str, Tensor] = {}
@@ -99,8 +107,9 @@ class Tracer:
                 found[name] = value[0]
             return value
 
-        spelled = len(row) <= EAGER if maps is None else maps
-        logits = self.model(row[None], mask=mask, tap=chain(tap, record), maps=spelled, scratch=self._buffer)[0]
+        lean: Maps = "pattern" if len(row) <= EAGER else "none"
+        maps = maps or (lean if tap is ignore else "all")
+        logits = self.model(row[None], mask=mask, tap=chain(tap, record), maps=maps, scratch=self._buffer)[0]
         return Trace(self.model, row, logits, _boolean(mask, row), found)
 
     def _buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:

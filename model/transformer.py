@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from model.config import Config
 from model.layers.birth import draw
 from model.layers.embedding import Embedding
-from model.layers.frame import Scratch, frame, fresh
+from model.layers.frame import Maps, Scratch, frame, fresh
 from model.layers.head import Head
 from model.layers.past import Past
 from model.layers.stack import Stack
@@ -36,12 +36,12 @@ class Transformer(nn.Module):
         draw(self, config, seed)
 
     def forward(
-        self, ids: Tensor, *, mask: Tensor | None = None, past: Past | None = None, tap: Tap = ignore, maps: bool = True, scratch: Scratch = fresh
+        self, ids: Tensor, *, mask: Tensor | None = None, past: Past | None = None, tap: Tap = ignore, maps: Maps = "all", scratch: Scratch = fresh
     ) -> Tensor:
         """Logits (B, T, V) of `ids` (B, T).
 
         `mask` is boolean, True where a query may look at a key: (T, S), (B, T, S) or (B, heads, T, S); `None` is causal.
-        `past` is a KV cache to read and extend. `tap` sees every site, the T × S maps only if `maps`.
+        `past` is a KV cache to read and extend. `tap` sees every site, the T × S maps only as far as `maps` says.
         Raises `Refusal` for more tokens than the context.
         """
         x = self.embed(ids, past.length if past else 0, under("decoder.embed", tap))
@@ -50,6 +50,16 @@ class Transformer(nn.Module):
         if past is not None:
             past.advance(ids.shape[1])
         return tap("logits", self.head(x, self.embed.token.weight))
+
+    def settle(self) -> Transformer:
+        """Store every matrix column by column, the way reading multiplies by it: the same numbers, up to a fifth sooner.
+
+        Training prefers the order of birth, so only a model that will be read settles.
+        """
+        for part in self.modules():
+            if isinstance(part, nn.Linear):
+                part.weight.data = part.weight.data.t().contiguous().t()
+        return self
 
     def past(self, *, batch: int = 1, capacity: int | None = None) -> Past:
         """An empty KV cache for `capacity` tokens (the whole context unless given), in this model's precision."""

@@ -38,8 +38,8 @@ class Attention(nn.Module):
         if frame.past is not None:
             k, v = frame.past.extend(layer, k, v)
         k, v = self.share(k), self.share(v)
-        if tap is not ignore and frame.maps:
-            mixed = self.spelled_out(q, k, v, frame, layer, tap)
+        if tap is not ignore and frame.maps != "none":
+            mixed = self.spelled_out(q, k, frame, layer, tap) @ v
         elif torch.is_grad_enabled():
             mixed = self.for_training(q, k, v, frame)
         else:
@@ -59,24 +59,25 @@ class Attention(nn.Module):
         """Give each group of query heads its one key or value head: (B, G, S, size) to (B, H, S, size)."""
         return kv if self.kv_heads == self.heads else kv.repeat_interleave(self.heads // self.kv_heads, 1)
 
-    def spelled_out(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame, layer: int, tap: Tap) -> Tensor:
-        """softmax(q kᵀ / √size + bias + mask) v, one site at a time, in the frame's buffers where it has them."""
+    def spelled_out(self, q: Tensor, k: Tensor, frame: Frame, layer: int, tap: Tap) -> Tensor:
+        """softmax(q kᵀ / √size + bias + mask), one site at a time: the pattern (B, H, T, S), in the frame's buffers where it has them."""
         shape = (*q.shape[:-1], k.shape[-2])
-        scores = tap("scores", self.scores(q, k, frame, frame.scratch(f"{layer}.scores", shape, q)))
-        masked = scores
-        if frame.additive is not None:
-            masked = torch.add(scores, frame.additive, out=frame.scratch(f"{layer}.masked", shape, q))
-        masked = tap("masked", masked)
+        if frame.maps == "pattern":
+            masked = self.scores(q, k, frame, frame.scratch("scores", shape, q))
+            masked = masked if frame.additive is None else masked.add_(frame.additive)
+        else:
+            scores = tap("scores", self.scores(q, k, frame))
+            masked = tap("masked", scores if frame.additive is None else scores + frame.additive)
         pattern = torch.softmax(masked, -1, out=frame.scratch(f"{layer}.pattern", shape, q))
-        return tap("pattern", pattern if frame.blind is None else pattern.masked_fill(frame.blind, 0)) @ v
+        return tap("pattern", pattern if frame.blind is None else pattern.masked_fill(frame.blind, 0))
 
     def scores(self, q: Tensor, k: Tensor, frame: Frame, out: Tensor | None = None) -> Tensor:
         """q · k / √size for every query and key, plus ALiBi's penalty: (B, H, T, S), before the mask."""
-        batch, heads, queries, keys = *q.shape[:-1], k.shape[-2]
-        bias = q.new_zeros(1, 1, 1) if frame.bias is None else frame.bias.repeat(batch, 1, 1)
+        shape = (*q.shape[:-1], k.shape[-2])
+        bias = q.new_zeros(1, 1, 1) if frame.bias is None else frame.bias.repeat(len(q), 1, 1)
         flat = None if out is None else out.flatten(0, 1)
-        scores = torch.baddbmm(bias, q.flatten(0, 1), k.flatten(0, 1).transpose(-1, -2), alpha=self.scale, out=flat)
-        return scores.view(batch, heads, queries, keys)
+        pairs = q.flatten(0, 1), k.flatten(0, 1).transpose(-1, -2)
+        return torch.baddbmm(bias, *pairs, alpha=self.scale, beta=0 if frame.bias is None else 1, out=flat).view(shape)
 
     def for_training(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
         """The same in three dense steps, in whatever precision autocast chose; a blind row comes out as zeros."""

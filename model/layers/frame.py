@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from torch import Tensor
 from model.config import Alibi, Config, Rotary
 from model.layers.past import Past
 from model.layers.positions import alibi, rotation
+
+Maps = Literal["all", "pattern", "none"]
+"""Which T × S maps attention spells out for a tap: scores, masked and pattern; the pattern alone; or none, taking the fast road."""
 
 Scratch = Callable[[str, tuple[int, ...], Tensor], Tensor | None]
 
@@ -37,11 +41,11 @@ class Frame:
     bias: Tensor | None
     turn: tuple[Tensor, Tensor] | None
     past: Past | None
-    maps: bool
+    maps: Maps
     scratch: Scratch
 
 
-def frame(config: Config, ids: Tensor, mask: Tensor | None, past: Past | None, like: Tensor, maps: bool, scratch: Scratch) -> Frame:
+def frame(config: Config, ids: Tensor, mask: Tensor | None, past: Past | None, like: Tensor, maps: Maps, scratch: Scratch) -> Frame:
     """The frame of one forward pass over `ids` (batch, T), its floating-point values like `like`."""
     queries, start = ids.shape[1], past.length if past else 0
     keys = start + queries
@@ -52,7 +56,7 @@ def frame(config: Config, ids: Tensor, mask: Tensor | None, past: Past | None, l
         additive=_additive(allowed, like) if allowed is not None else causal_additive(queries, keys, like.dtype, like.device),
         blind=_blind(allowed),
         bias=alibi(config.attention.heads, queries, keys, like.device).to(like.dtype) if isinstance(config.positions, Alibi) else None,
-        turn=_turn(config, start, keys, like.device),
+        turn=_turn(config, start, keys, like),
         past=past,
         maps=maps,
         scratch=scratch,
@@ -83,8 +87,8 @@ def _blind(allowed: Tensor | None) -> Tensor | None:
     return rows if bool(rows.any()) else None
 
 
-def _turn(config: Config, start: int, end: int, device: torch.device) -> tuple[Tensor, Tensor] | None:
+def _turn(config: Config, start: int, end: int, like: Tensor) -> tuple[Tensor, Tensor] | None:
     if not isinstance(config.positions, Rotary):
         return None
-    cos, sin = rotation(config.positions, config.rotated, max(config.context, end), device)
-    return cos[start:end], sin[start:end]
+    cos, sin = rotation(config.positions, config.rotated, max(config.context, end), like.device)
+    return cos[start:end].to(like.dtype), sin[start:end].to(like.dtype)
