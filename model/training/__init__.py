@@ -1,0 +1,51 @@
+"""Training: a recipe, a source of rows, and a run that yields one step at a time."""
+
+from model.training.checkpoint import Checkpoint, load_run, save_run
+from model.training.divergence import usual_rate
+from model.training.precision import bfloat16_pays
+from model.training.recipe import (
+    SGD,
+    AdamW,
+    Budget,
+    Clip,
+    Clipping,
+    Constant,
+    Cosine,
+    NoClipping,
+    Optimiser,
+    Recipe,
+    Schedule,
+    Seconds,
+    Steps,
+    Tokens,
+    Trapezoid,
+)
+from model.training.run import Run, Step, train
+from model.training.source import Source
+
+__all__ = [
+    "SGD",
+    "AdamW",
+    "Budget",
+    "Checkpoint",
+    "Clip",
+    "Clipping",
+    "Constant",
+    "Cosine",
+    "NoClipping",
+    "Optimiser",
+    "Recipe",
+    "Run",
+    "Schedule",
+    "Seconds",
+    "Source",
+    "Step",
+    "Steps",
+    "Tokens",
+    "Trapezoid",
+    "bfloat16_pays",
+    "load_run",
+    "save_run",
+    "train",
+    "usual_rate",
+]
