@@ -185,6 +185,11 @@ def bind(field: Field[Any], then: Callable[[], None] | None = None, shown: Any =
     return {"key": key, "on_change": changed}
 
 
+def sent(key: str, name: str) -> Any:
+    """What the component mounted under `key` last sent as `name`, straight from the browser and unchecked; `None` if nothing."""
+    return (st.session_state.get(key) or {}).get(name)
+
+
 def remember(name: str, factory: Callable[[], Any]) -> Any:
     """An object of this session that no link carries (a trainer, a timeline), made on first use."""
     kept = st.session_state.setdefault(_REMEMBERED, {})
