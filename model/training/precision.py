@@ -27,12 +27,12 @@ def bfloat16_pays(device: str = "cpu") -> bool:
         return torch.cuda.is_bf16_supported(including_emulation=False)
     runners = [torch.randn(384, 384).to(dtype) for dtype in (torch.float32, torch.bfloat16)]
     for runner in runners:
-        runner @ runner
+        runner.mm(runner)
     single, half = (min(_lap(runner) for _ in range(8)) for runner in runners)
     return half < GAIN * single
 
 
 def _lap(matrix: Tensor) -> float:
     start = perf_counter()
-    matrix @ matrix
+    matrix.mm(matrix)
     return perf_counter() - start

@@ -49,9 +49,7 @@ class Step:
     fraction: float
 
 
-def train(
-    model: Transformer, source: Source, recipe: Recipe, resume: Checkpoint | None = None, *, clock: Callable[[], float] = perf_counter
-) -> Run:
+def train(model: Transformer, source: Source, recipe: Recipe, resume: Checkpoint | None = None, *, clock: Callable[[], float] = perf_counter) -> Run:
     """Train `model` in place on what `source` deals: iterate over the run for its steps, stop whenever you like.
 
     With `resume`, the weights, moments, data and schedule go on from there: for a budget of steps or tokens bit for bit as
@@ -159,9 +157,7 @@ class Run:
     def _give_up(self, rate: float) -> None:
         with torch.no_grad():
             self.weights.vector.copy_(self.good)
-        raise explain(
-            Evidence(step=self.steps + 1, learning_rate=rate, norms=tuple(self.norms), width=self.model.config.width, recipe=self.recipe)
-        )
+        raise explain(Evidence(step=self.steps + 1, learning_rate=rate, norms=tuple(self.norms), width=self.model.config.width, recipe=self.recipe))
 
     @torch.no_grad()
     def _keep(self, loss: float) -> None:

@@ -26,7 +26,9 @@ class Weights:
         parameters = _parameters(model, self.names)
         for name, parameter in zip(self.names, parameters, strict=True):
             if parameter.dtype != torch.float32:
-                raise Refusal("training.float32", "training moves float32 weights, {name} is {given}; convert the model first", name=name, given=parameter.dtype)
+                raise Refusal(
+                    "training.float32", "training moves float32 weights, {name} is {given}; convert the model first", name=name, given=parameter.dtype
+                )
         self.matrices = sum(p.numel() for p in parameters if p.dim() > 1)
         self.vector = _gather(parameters)
         _open_windows(parameters, self.vector)
