@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -37,6 +39,8 @@ from model.cost import (
     training_flops,
     weights,
 )
+from model.training import SGD, AdamW
+from model.training.weights import Weights
 from model.transformer import Transformer
 
 CONFIGS = {
@@ -110,16 +114,12 @@ def test_the_cache_grows_by_the_counted_bytes(config: Config) -> None:
 
 
 @each_config
-@pytest.mark.parametrize("name", ["adamw", "momentum", "sgd"])
-def test_optimiser_memory_is_what_a_real_one_holds_after_a_step(config: Config, name: str) -> None:
-    model = Transformer(config)
-    makers = {
-        "adamw": lambda p: torch.optim.AdamW(p, lr=1e-3),
-        "momentum": lambda p: torch.optim.SGD(p, lr=1e-3, momentum=0.9),
-        "sgd": lambda p: torch.optim.SGD(p, lr=1e-3),
-    }
-    optimiser = makers[name](model.parameters())
-    model(torch.zeros(1, 3, dtype=torch.long)).sum().backward()
+@pytest.mark.parametrize(("name", "spec"), [("adamw", AdamW()), ("momentum", SGD()), ("sgd", SGD(momentum=0.0))])
+def test_optimiser_memory_is_what_training_holds_after_a_step(config: Config, name: Literal["adamw", "momentum", "sgd"], spec: AdamW | SGD) -> None:
+    learned = Weights(Transformer(config), torch.float32)
+    optimiser = learned.optimiser(spec)
+    for group in optimiser.param_groups:
+        group["params"][0].grad = torch.ones_like(group["params"][0])
     optimiser.step()
     held = sum(value.nbytes for state in optimiser.state.values() for value in state.values() if isinstance(value, torch.Tensor))
     assert optimiser_bytes(config, name) == held

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from model.config import Config, GatedMlp, LayerNorm, Parallel, Tied
-from model.cost.weights import parameters, weight_count, weights
+from model.cost.weights import parameters, weights
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -30,10 +30,10 @@ def gradient_bytes(config: Config) -> int:
 
 def optimiser_bytes(config: Config, optimiser: Literal["adamw", "momentum", "sgd"] = "adamw") -> int:
     """What the optimiser remembers, in fp32: AdamW two numbers per parameter (Loshchilov & Hutter 2019, arXiv:1711.05101)
-    and a step count per array, SGD one with momentum and nothing without."""
+    and a step count for matrices and vectors each, SGD one number with momentum and none without."""
     match optimiser:
         case "adamw":
-            return 8 * parameters(config) + 4 * weight_count(config)
+            return 8 * parameters(config) + 2 * 4
         case "momentum":
             return 4 * parameters(config)
         case "sgd":

@@ -60,11 +60,6 @@ def parameters(config: Config) -> int:
     return sum(part.total for part in parts(config))
 
 
-def weight_count(config: Config) -> int:
-    """How many arrays those numbers lie in."""
-    return sum(1 for _ in _embedding(config)) + config.layers * sum(1 for _ in _block(config)) + sum(1 for _ in _ending(config))
-
-
 def _gather(found: Iterator[Weight], times: int) -> Iterator[Part]:
     for name, group in groupby(found, key=lambda weight: weight.name.rpartition(".")[0]):
         yield Part(name, sum(weight.count for weight in group), times)

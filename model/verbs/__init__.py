@@ -1,0 +1,17 @@
+"""The machine without the screen: one module a verb, each with `arguments(parser)`, `run(options)` and `table(result)`.
+
+`run` returns what `--json` prints; `table` says the same for people. A verb's module is imported when it is called for.
+"""
+
+VERBS = {
+    "families": "every family and published size",
+    "size": "what a configuration weighs and costs",
+    "sites": "every place a tap can see",
+    "corpus": "documents of the micro-world, with their exact log-probability",
+    "trace": "run a text and keep what happened at each site, as arrays in a file",
+    "mask": "a mask from its specification",
+    "generate": "continue a text, one token at a time",
+    "train": "train a model and save it",
+    "evaluate": "the figures of a model's card, measured again",
+    "check": "what loads from a checkpoint, and whether transformers agrees",
+}

@@ -1,0 +1,46 @@
+"""`trace`: what happened at each site while a text was read, as arrays in a file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from model.checkpoints import load
+from model.errors import Refusal
+from model.layers.masks import parse
+from model.trace import Tracer
+from model.verbs.given import add_checkpoint, add_text, read_ids
+from model.verbs.layout import columns
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """A text, a model, which sites, under which mask, and where to."""
+    add_text(parser)
+    add_checkpoint(parser)
+    parser.add_argument("--site", nargs="+", action="extend", metavar="PATTERN", help='sites to keep, such as "decoder.blocks.*.attn.pattern"')
+    parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)"')
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz", help="the file to write")
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """The sites written with their shapes, and the file. Without `--site`, a long text's T × T maps are left out."""
+    loaded = load(options.checkpoint)
+    ids = read_ids(options, loaded)
+    mask = None if options.mask is None else parse(options.mask).build(len(ids))
+    trace = Tracer(loaded.model).trace(ids, mask=mask, keep=options.site or ("*",), maps=True if options.site else None)
+    if not trace.sites:
+        patterns = ", ".join(options.site)
+        raise Refusal("verbs.no_site", "no site matches {patterns}; `python -m model sites` lists them", patterns=patterns)
+    arrays = {name: value.float().numpy() for name, value in trace.sites.items()}
+    with options.out.open("wb") as file:
+        np.savez(file, ids=np.array(ids), **arrays)
+    return {"sites": {name: list(array.shape) for name, array in arrays.items()}, "file": str(options.out)}
+
+
+def table(result: dict[str, Any]) -> str:
+    """A row a site, and where they lie."""
+    rows = ((name, " × ".join(map(str, shape))) for name, shape in result["sites"].items())
+    return f"{columns(('site', 'shape'), rows)}\n\nwritten to {result['file']}"
