@@ -1,0 +1,122 @@
+// What every canvas shares: unpacking what Python packed, colours, sharp text. Put before a component's own view.js.
+
+/** An envelope: its header, and its parts still compressed. */
+function open(bytes) {
+  const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
+  let at = 4 + size;
+  return {header, parts: header.parts.map(length => bytes.subarray(at, (at += length)))};
+}
+
+async function inflate(part) {
+  const stream = new Blob([part]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** The i-th of a row of bits, most significant first, as numpy packs them. */
+const bit = (bits, i) => (bits[i >> 3] >> (7 - (i & 7))) & 1;
+
+/** The colours of a table as pixels, for ImageData. */
+const pixels = table => Uint32Array.from({length: 256}, (_, i) => (0xff << 24) | (table[3 * i + 2] << 16) | (table[3 * i + 1] << 8) | table[3 * i]);
+
+const LIT = {sequential: pixels(SEQUENTIAL), diverging: pixels(DIVERGING)};
+const TABLE = {sequential: SEQUENTIAL, diverging: DIVERGING};
+const colour = (table, i) => `rgb(${table[3 * i]} ${table[3 * i + 1]} ${table[3 * i + 2]})`;
+
+/** Text on entry i of a table: dark on light colours, light on dark ones. */
+const onColour = (table, i) => (0.3 * table[3 * i] + 0.59 * table[3 * i + 1] + 0.11 * table[3 * i + 2] > 120 ? PLATE.plate : PLATE.glow);
+
+/** A font of the page, loaded if the canvas is the first to ask for it; `then` paints again with it. */
+function face(element, property, size, then) {
+  const font = `${size}px ${getComputedStyle(element).getPropertyValue(property) || "sans-serif"}`;
+  if (!document.fonts.check(font)) document.fonts.load(font).then(found => found.length && then());
+  return font;
+}
+
+/** A canvas of so many CSS pixels, drawn at the screen's own resolution. Setting its size clears it. */
+function sharp(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  canvas.style.width = `${width}px`;
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
+}
+
+/** Fine slanting lines on the plate: what may not be looked at. */
+function hatch(context) {
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 6;
+  const pen = tile.getContext("2d");
+  pen.strokeStyle = PLATE.dim;
+  pen.globalAlpha = 0.28;
+  pen.beginPath();
+  for (const shift of [-6, 0, 6]) { pen.moveTo(shift, 6); pen.lineTo(shift + 6, 0); }
+  pen.stroke();
+  return context.createPattern(tile, "repeat");
+}
+
+/** As much of a token as fits, the rest an ellipsis. */
+function elide(context, text, room) {
+  if (context.measureText(text).width <= room) return text;
+  let low = 0, high = text.length;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (context.measureText(text.slice(0, middle) + "…").width <= room) low = middle; else high = middle - 1;
+  }
+  return text.slice(0, low) + "…";
+}
+
+/** A sentence with its blanks filled: fill("row {row}", {row: 5}). */
+const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (blank, name) => (name in values ? values[name] : blank));
+
+/** A share in per cent, as the Python side's `Words.percent` writes it. */
+function percent(share, language) {
+  const size = Math.abs(100 * share), thin = "\u202f", sign = share < 0 ? "−" : "";
+  const written = (value, digits) => value.toLocaleString(language, {minimumFractionDigits: digits, maximumFractionDigits: digits});
+  if (size > 0 && size < 0.1) return `<${thin}${written(0.1, 1)}${thin}%`;
+  return `${sign}${written(size, size > 0 && size < 9.95 ? 1 : 0)}${thin}%`;
+}
+
+/** A whole number, with a plus where `signed` asks for it and a true minus. */
+const whole = (value, language, signed) =>
+  value.toLocaleString(language, {maximumFractionDigits: 0, signDisplay: signed ? "exceptZero" : "auto"}).replace("-", "−");
+
+/** The colour bar, its ends and what lies between at the square roots of their share; `most` is where the colours end. */
+function scaleOf(element, {most, table, language, words}) {
+  const marks = document.createElement("span"), name = document.createElement("span");
+  element.className = `scale ${table}`;
+  marks.className = "marks";
+  name.textContent = words.scale;
+  const shares = table === "diverging" ? [-1, -0.25, 0, 0.25, 1] : [0, 0.01, 0.1, 0.25, 0.5, 1];
+  for (const share of shares) {
+    const mark = document.createElement("span"), root = Math.sign(share) * Math.sqrt(Math.abs(share));
+    const written = (100 * share * most).toLocaleString(language, {maximumSignificantDigits: 2, signDisplay: "negative"}).replace("-", "−");
+    mark.textContent = share === 1 ? `${written}\u202f%` : written;
+    mark.style.left = `${table === "diverging" ? 50 + 50 * root : 100 * root}%`;
+    marks.append(mark);
+  }
+  element.replaceChildren(name, document.createElement("i"), marks);
+}
+
+/** Numbers from 0 to 1 out of two planes of codes, the roots' high bytes first; the low ones only where `fine`. */
+function unrooted(codes, at, count, low) {
+  const values = new Float32Array(count);
+  for (let i = 0; i < count; i++) {
+    const root = low === undefined ? codes[at + i] / 255 : (codes[at + i] * 256 + codes[low + i]) / 65535;
+    values[i] = root * root;
+  }
+  return values;
+}
+
+/** Where an arrow key leads inside `rows` × `columns`; `null` for any other key. With Shift ten steps at once. */
+function travelled(event, row, column, rows, columns) {
+  const step = event.shiftKey ? 10 : 1;
+  const by = {ArrowUp: [-step, 0], ArrowDown: [step, 0], ArrowLeft: [0, -step], ArrowRight: [0, step], Home: [0, -columns], End: [0, columns]}[event.key];
+  if (!by || event.ctrlKey || event.metaKey || event.altKey) return null;
+  event.preventDefault();
+  const inside = (value, size) => Math.max(0, Math.min(size - 1, value));
+  return [inside(row + by[0], rows), inside(column + by[1], columns)];
+}
