@@ -78,7 +78,7 @@ def unrooted(planes: Sequence[Bytes]) -> NDArray[np.float64]:
 
 def index(sent: Any, name: str, limit: int) -> int:
     """The whole number from 0 up to, not including, `limit` that a browser sent under `name`. Raises `Refusal` for anything else."""
-    given = sent.get(name) if isinstance(sent, dict) else sent
+    given = sent.get(name) if isinstance(sent, dict) else None
     if type(given) is not int or not 0 <= given < limit:
         raise Refusal("canvas.index", "{name} counts from 0 to {last}, got {given}", name=name, last=limit - 1, given=repr(given)[:40])
     return given
