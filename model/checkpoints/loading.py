@@ -61,9 +61,9 @@ def load(folder: str | Path) -> Loaded:
     folder = Path(folder)
     if not folder.is_dir():
         raise Refusal("checkpoint.folder", "{folder} is no folder; a checkpoint is a folder with config.json and safetensors", folder=str(folder))
+    card = _verified_card(folder) if _kind(read_json(folder / CONFIG)) == OURS else None
     family, config = read_config(folder / CONFIG)
     published = None if family == OURS else _published(family)
-    card = None if published else _verified_card(folder)
     with shelf(folder) as stored:
         plan = _plan(config, published, stored)
         model, used = _assemble(config, plan, stored)
@@ -76,9 +76,9 @@ def load(folder: str | Path) -> Loaded:
 def read_config(path: str | Path) -> tuple[str, Config]:
     """The family and the configuration a `config.json` describes; one without `model_type` is ours."""
     given = read_json(Path(path))
-    kind = given.pop("model_type", OURS)
+    kind = _kind(given)
     if kind == OURS:
-        return OURS, from_dict(Config, given)
+        return OURS, from_dict(Config, {name: value for name, value in given.items() if name != "model_type"})
     family = published_as(kind) if isinstance(kind, str) else None
     if family is None or family.published is None:
         known = [OURS, *(family.published.model_type for family in FAMILIES if family.published)]
@@ -223,6 +223,10 @@ def _assemble(config: Config, plan: list[Step], stored: Shelf) -> tuple[Transfor
 
     model.load_state_dict(dict(read()), assign=True)
     return model.eval(), used
+
+
+def _kind(given: dict[str, Any]) -> Any:
+    return given.get("model_type", OURS)
 
 
 def _published(name: str) -> Published:
