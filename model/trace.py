@@ -1,7 +1,8 @@
 """A trace: every site of one forward pass, kept.
 
-Fresh T × T tensors cost more in page faults than in arithmetic, so a tracer owns its buffers and uses them again, and keeps
-no map that follows from others: scores come from q and k when they are asked for and, above `EAGER` tokens, so do patterns.
+Fresh tensors cost more in page faults than in arithmetic. So a tracer owns the buffers of its T × T maps and uses them again,
+and it keeps only what the rest follows from: scores come from q and k when they are asked for, above `EAGER` tokens patterns
+do too, and any other site not kept is found by running the same text once more.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from math import inf
 
 import torch
@@ -22,6 +24,8 @@ from model.transformer import Transformer
 
 EAGER = 256
 MAPS = ("scores", "masked", "pattern")
+LEAN = ("logits", "*.sum", "*.before", "*.middle", "*.after", "*.attn.[qkv]", "*.attn.pattern", "*.mixed", "*.out", "decoder.norm")
+"""What a trace keeps unless asked for more: the residual stream, what is written to it, and attention's parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +41,24 @@ class Site:
 class Trace:
     """What one text did inside one model. `ids` (T,), `logits` (T, V), `mask` (T, T) bool; `trace[site]` has no batch axis.
 
-    Sites of the T × T maps are views of the tracer's buffers, valid until its next trace; `clone` keeps them.
+    Patterns are views of the tracer's buffers, valid until its next trace; `clone` keeps them. `tap` changed what was traced.
     """
 
     model: Transformer = field(repr=False)
     ids: Tensor
     logits: Tensor
     mask: Tensor
+    tap: Tap = field(repr=False)
     sites: dict[str, Tensor] = field(repr=False)
 
     def __getitem__(self, site: str) -> Tensor:
-        """The value at a site: kept, or worked out if it is a T × T map. Raises `KeyError` for a site this trace has not."""
+        """The value at a site: kept, worked out, or found by running again. Raises `KeyError` for a site this model has not."""
         block, _, leaf = site.rpartition(".attn.")
-        if site in self.sites or leaf not in MAPS:
-            return self.sites[site]
-        layer = int(block.rpartition(".")[2])
-        return {"scores": self.scores, "masked": self.masked, "pattern": self.pattern}[leaf](layer)
+        if site not in self.sites and leaf in MAPS:
+            return {"scores": self.scores, "masked": self.masked, "pattern": self.pattern}[leaf](int(block.rpartition(".")[2]))
+        if site not in self.sites:
+            self.sites.update(Tracer(self.model).trace(self.ids, mask=self.mask, tap=self.tap, keep=(site,), maps="none").sites)
+        return self.sites[site]
 
     def scores(self, layer: int) -> Tensor:
         """q · k / √size plus any position bias, before the mask: (heads, T, T)."""
@@ -92,9 +98,9 @@ class Tracer:
 
     @torch.no_grad()
     def trace(
-        self, ids: Tensor | Sequence[int], *, mask: Tensor | None = None, tap: Tap = ignore, keep: Sequence[str] = ("*",), maps: Maps | None = None
+        self, ids: Tensor | Sequence[int], *, mask: Tensor | None = None, tap: Tap = ignore, keep: tuple[str, ...] = LEAN, maps: Maps | None = None
     ) -> Trace:
-        """Run `ids` (T,) and keep the sites whose names match one of the patterns `keep` ("decoder.blocks.*.attn.q").
+        """Run `ids` (T,) and keep the sites whose names match one of the patterns `keep` ("*.attn.q"; "*" keeps all).
 
         `mask` (T, T), True = may look; `tap` may change values before they are kept, maps included; `maps` overrides what is
         spelled out for this length. Raises `Refusal` for more tokens than the model's context.
@@ -110,7 +116,7 @@ class Tracer:
         lean: Maps = "pattern" if len(row) <= EAGER else "none"
         maps = maps or (lean if tap is ignore else "all")
         logits = self.model(row[None], mask=mask, tap=chain(tap, record), maps=maps, scratch=self._buffer)[0]
-        return Trace(self.model, row, logits, _boolean(mask, row), found)
+        return Trace(self.model, row, logits, _boolean(mask, row), tap, found)
 
     def _buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         held = self._buffers.get(name)
@@ -137,8 +143,9 @@ def _shapes(model: Transformer, length: int) -> dict[str, tuple[int, ...]]:
     return found
 
 
-def _wanted(name: str, keep: Sequence[str]) -> bool:
-    return any(pattern == "*" or fnmatchcase(name, pattern) for pattern in keep)
+@lru_cache(maxsize=4_096)
+def _wanted(name: str, keep: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in keep)
 
 
 def _boolean(mask: Tensor | None, row: Tensor) -> Tensor:

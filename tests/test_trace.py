@@ -7,6 +7,7 @@ import torch
 
 from model.config import Alibi, Attention, Config, Fixed
 from model.layers.masks import parse
+from model.tap import ignore
 from model.trace import EAGER, Tracer, sites
 from model.transformer import Transformer
 from tests.configs import EVERY, told
@@ -37,7 +38,7 @@ def test_traced_equals_untraced_and_lazy_equals_kept(config: Config) -> None:
 def test_the_maps_a_tap_sees_are_the_maps_a_trace_works_out() -> None:
     config = EVERY[13]
     model, ids = Transformer(config, seed=1).double().eval(), ids_of(config, 17)
-    seen = Tracer(model).trace(ids, tap=lambda name, value: value)
+    seen = Tracer(model).trace(ids, tap=lambda name, value: value, keep=("*",))
     plain = Tracer(model).trace(ids)
     for leaf in ("scores", "masked", "pattern"):
         site = f"decoder.blocks.1.attn.{leaf}"
@@ -81,6 +82,23 @@ def test_a_clone_outlives_the_next_trace() -> None:
 
 
 @torch.no_grad()
+def test_a_site_that_was_not_kept_is_found_by_running_again() -> None:
+    config = EVERY[4]
+    model, ids = Transformer(config, seed=1).eval(), ids_of(config, 9)
+
+    def scale(name: str, value: torch.Tensor) -> torch.Tensor:
+        return value * 2 if name == "decoder.blocks.0.attn.out" else value
+
+    for mask, tap in ((None, ignore), (parse("causal & window(2)").build(9), scale)):
+        whole = Tracer(model).trace(ids, mask=mask, tap=tap, keep=("*",))
+        lean = Tracer(model).trace(ids, mask=mask, tap=tap)
+        assert "decoder.blocks.1.mlp.hidden" not in lean.sites
+        assert torch.allclose(lean["decoder.blocks.1.mlp.hidden"], whole["decoder.blocks.1.mlp.hidden"], atol=1e-5)
+    with pytest.raises(KeyError):
+        lean["decoder.blocks.1.nothing"]
+
+
+@torch.no_grad()
 def test_only_what_is_asked_for_is_kept() -> None:
     config = EVERY[0]
     trace = Tracer(Transformer(config).eval()).trace(ids_of(config, 9), keep=("decoder.blocks.*.attn.q", "logits"))
@@ -90,7 +108,7 @@ def test_only_what_is_asked_for_is_kept() -> None:
 @pytest.mark.parametrize("config", EVERY[::7], ids=told)
 def test_the_listed_sites_are_the_traced_sites(config: Config) -> None:
     model = Transformer(config).eval()
-    trace = Tracer(model).trace(ids_of(config, 9), maps="all")
+    trace = Tracer(model).trace(ids_of(config, 9), keep=("*",), maps="all")
     listed = {site.name: site for site in sites(model)}
     assert set(listed) == set(trace.sites)
     for name, site in listed.items():
