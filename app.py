@@ -20,15 +20,15 @@ PAGES: tuple[Page, ...] = tuple(
 
 
 def main() -> None:
-    st.set_page_config(page_title="Vitrine", layout="wide")
+    st.set_page_config(page_title="Vitrine", page_icon=theme.mark(), layout="wide")
     warmup.warm()
     refused = permalink.restore((*header.FIELDS, *prompt.FIELDS, *(field for page in PAGES for field in page.fields)))
     words, palette, specimen = header.words(), header.palette(), header.specimen()
     st.html(f"<style>{theme.css(palette)}</style>")
-    frame(words.language, palette.name)
     menu = {page.name: st.Page(partial(_open, page), title=words(f"shell.menu.{page.name}"), url_path=page.name, default=page is PAGES[0]) for page in PAGES}
     chosen = st.navigation(list(menu.values()), position="hidden")
     header.header(words, palette, specimen, menu)
+    frame(words.language, palette.name, list(menu.values()).index(chosen))
     st.session_state["session"] = session = Session(words, palette, specimen, prompt.prompt(words, specimen))
     if refused:
         note(session, words("shell.link.refused", names=", ".join(refused)))

@@ -190,6 +190,18 @@ def script() -> str:
     return "const vitrineTable = hex => Uint8Array.from({length: hex.length / 2}, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));\n" + "\n".join(lines)
 
 
+def mark(cells: int = 4) -> str:
+    """The sign of the house as SVG: a causal map on its plate, brightest where a token looks at itself."""
+    step = 28 / cells
+    lit = "".join(
+        f'<rect x="{2 + step * key:.2f}" y="{2 + step * query:.2f}" width="{step - 1:.2f}" height="{step - 1:.2f}" fill="{colour(SEQUENTIAL, share)}"/>'
+        for query in range(cells)
+        for key in range(query + 1)
+        for share in [0.95 - 0.6 * (query - key) / (cells - 1)]
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="6" fill="{LIGHT.plate}"/>{lit}</svg>'
+
+
 # ---------------------------------------------------------------- Plotly
 
 FONT = '"Source Sans", sans-serif'

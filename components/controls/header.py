@@ -60,7 +60,7 @@ def missing() -> bool:
 def header(words: Words, palette: Palette, specimen: Specimen, pages: Mapping[str, Any]) -> None:
     """Draw the row; `pages` are the `st.Page` objects by name."""
     with st.container(key="header", horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f'<p class="v-brand">{words("shell.name")}</p>', width="content")
+        st.html(f'<p class="v-brand">{theme.mark()}{words("shell.name")}</p>', width="content")
         with st.container(key="menu", horizontal=True, vertical_alignment="center", gap="small", width="content"):
             for name, page in pages.items():
                 st.page_link(page, label=words(f"shell.menu.{name}"))

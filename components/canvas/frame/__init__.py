@@ -9,7 +9,7 @@ import streamlit as st
 _view = st.components.v2.component("vitrine.frame", js=Path(__file__).with_name("view.js").read_text(encoding="utf-8"), isolate_styles=False)
 
 
-def frame(language: str, scheme: str) -> None:
-    """Set `<html lang>` and the theme (`light`, `dark`, or `system` to follow the browser). Draws nothing."""
+def frame(language: str, scheme: str, page: int) -> None:
+    """Set `<html lang>`, the theme (`light` or `dark`) and which link of the menu is the current page. Draws nothing."""
     with st.container(key="frame"):
-        _view(key="frame-view", data={"language": language, "scheme": scheme})
+        _view(key="frame-view", data={"language": language, "scheme": scheme, "page": page})

@@ -1,10 +1,23 @@
-const NAMES = { light: "Light", dark: "Dark", system: "Auto" };
+// What only the browser can do for the whole page.
 
 export default function ({ data, parentElement }) {
   document.documentElement.lang = data.language;
   quietHistory();
   applyScheme(data.scheme);
-  parentElement.dataset.painted = `${data.language}:${data.scheme}`;
+  whenThere(".st-key-menu a", (links) => links.forEach((link, place) => mark(link, place === data.page)));
+  whenThere(".st-key-prompt textarea", ([area]) => submitOnEnter(area));
+  parentElement.dataset.painted = `${data.language}:${data.scheme}:${data.page}`;
+}
+
+function whenThere(selector, act, tries = 40) {
+  const found = [...document.querySelectorAll(selector)];
+  if (found.length) act(found);
+  else if (tries) setTimeout(() => whenThere(selector, act, tries - 1), 50);
+}
+
+function mark(link, current) {
+  if (current) link.setAttribute("aria-current", "page");
+  else link.removeAttribute("aria-current");
 }
 
 // A change of state is no step back in the reader's history: the same page with other parameters replaces its entry.
@@ -18,18 +31,34 @@ function quietHistory() {
   history.pushState.quiet = true;
 }
 
+// The field is Streamlit's own, which commits on Ctrl+Enter. Here Enter commits too, Shift+Enter starts a line, and a pause in typing commits by itself.
+const PAUSE = 700;
+
+function submitOnEnter(area) {
+  const commit = () => area.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+  area.onkeydown = (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+    event.preventDefault();
+    commit();
+  };
+  area.oninput = () => {
+    clearTimeout(area.pause);
+    area.pause = setTimeout(commit, PAUSE);
+  };
+}
+
 // Streamlit 1.67 offers its theme switch to its own menu only. It stands in a React context; what the menu calls, we call.
 function applyScheme(scheme) {
   const context = themeContext();
-  const wanted = context?.availableThemes.find((theme) => theme.name === `Custom Theme ${NAMES[scheme]}`);
-  if (!wanted || wanted.name === context.activeTheme.name) return;
-  context.setTheme(wanted);
+  const name = { light: "Custom Theme Light", dark: "Custom Theme Dark" }[scheme];
+  const wanted = context?.availableThemes.find((theme) => theme.name === name);
+  if (wanted && wanted.name !== context.activeTheme.name) context.setTheme(wanted);
 }
 
 function themeContext() {
   const root = document.getElementById("root");
   const key = Object.keys(root).find((name) => name.startsWith("__reactContainer$"));
-  const waiting = [root[key]?.stateNode?.current ?? root[key]];
+  const waiting = [root[key]?.stateNode?.current];
   while (waiting.length) {
     const fiber = waiting.pop();
     if (!fiber) continue;
