@@ -22,7 +22,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         size = path.stat().st_size
         if size > JSON_LIMIT:
-            raise Refusal("checkpoint.json_size", "{file} is {size} bytes, more than the {limit} allowed", file=str(path), size=size, limit=JSON_LIMIT)
+            raise Refusal("checkpoint.json_size", "{file} has {size} bytes, {limit} at most are read", file=str(path), size=size, limit=JSON_LIMIT)
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number, parse_int=_bounded)
     except FileNotFoundError:
         raise Refusal("checkpoint.missing", "{file} is missing", file=str(path)) from None
@@ -103,7 +103,12 @@ def refuse_foreign(folder: Path, ours: frozenset[str]) -> None:
         raise Refusal("checkpoint.no_folder", "{folder} is a file; a checkpoint needs a folder", folder=str(folder))
     foreign = sorted(file.name for file in folder.iterdir() if file.name not in ours) if folder.exists() else []
     if foreign:
-        raise Refusal("checkpoint.foreign", "{folder} holds {file}, which is no part of a checkpoint; choose another folder", folder=str(folder), file=foreign[0])
+        raise Refusal(
+            "checkpoint.foreign",
+            "{folder} holds {file}, which is no part of a checkpoint; choose another folder",
+            folder=str(folder),
+            file=foreign[0],
+        )
 
 
 def _flush(file: Path) -> None:

@@ -67,7 +67,9 @@ def shelf(folder: Path) -> Iterator[Shelf]:
         for path, file in files.items():
             for name in file.keys():  # noqa: SIM118 (an open safetensors file is no mapping)
                 if name in arrays:
-                    raise Refusal("checkpoint.twice", "{name} is stored in both {first} and {second}", name=name, first=arrays[name].file.name, second=path.name)
+                    raise Refusal(
+                        "checkpoint.twice", "{name} is stored in both {first} and {second}", name=name, first=arrays[name].file.name, second=path.name
+                    )
                 part = file.get_slice(name)
                 arrays[name] = Stored(name, path, tuple(part.get_shape()), part.get_dtype())
         yield Shelf(arrays, files)

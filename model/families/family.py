@@ -42,9 +42,9 @@ Source = Same | Transposed | Stacked
 class Published:
     """How a family's checkpoints look in the Hugging Face layout.
 
-    `names` maps our weights to theirs, `{}` standing for the layer; `prefix` is left off their names first; `ignored` are
-    patterns of arrays that may be there without being used: tables, or an output that is tied; `config` reads their `config.json`, and raises `Refusal` for what this
-    model cannot do.
+    `names` maps our weights to theirs, `{}` standing for the layer; `prefix` is left off their names first; `ignored` are patterns
+    of arrays that may be there without being used: tables, or an output that is tied; `config` reads their `config.json`, and
+    raises `Refusal` for what this model cannot do.
     """
 
     model_type: str

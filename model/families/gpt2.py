@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from model.config import Attention, Config, Fixed, Free, LayerNorm, Learned, PlainMlp, Tied
-from model.families.family import Family, Published, Same, Size, Transposed
+from model.families.family import Family, Published, Same, Size, Source, Transposed
 from model.families.reading import activation, flag, number, refuse_unless, whole
 
 PAPER = "Radford et al. 2019, Language Models are Unsupervised Multitask Learners"
@@ -49,7 +49,7 @@ def published_config(given: dict[str, Any]) -> Config:
     )
 
 
-NAMES = {
+NAMES: dict[str, Source] = {
     "embed.token.weight": Same("wte.weight"),
     "embed.position.weight": Same("wpe.weight"),
     "decoder.blocks.{}.norm1.weight": Same("h.{}.ln_1.weight"),
@@ -78,5 +78,11 @@ FAMILY = Family(
         "gpt2-large": Size(configuration(1_280, 36, 20), 2019, PAPER),
         "gpt2-xl": Size(configuration(1_600, 48, 25), 2019, PAPER),
     },
-    published=Published("gpt2", "transformer.", NAMES, ("h.*.attn.bias", "h.*.attn.masked_bias", "lm_head.weight"), published_config),
+    published=Published(
+        model_type="gpt2",
+        prefix="transformer.",
+        names=NAMES,
+        ignored=("h.*.attn.bias", "h.*.attn.masked_bias", "lm_head.weight"),
+        config=published_config,
+    ),
 )

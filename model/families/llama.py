@@ -7,14 +7,16 @@ from typing import Any
 
 from model.config import Attention, Config, Fixed, Free, GatedMlp, RMSNorm, Rotary, Tied
 from model.errors import Refusal
-from model.families.family import Family, Published, Same, Size, Stacked
+from model.families.family import Family, Published, Same, Size, Source, Stacked
 from model.families.reading import activation, flag, number, whole
 
 FIRST = "Touvron et al. 2023, LLaMA: Open and Efficient Foundation Language Models, arXiv:2302.13971"
 SECOND = "Touvron et al. 2023, Llama 2: Open Foundation and Fine-Tuned Chat Models, arXiv:2307.09288"
 
 
-def configuration(width: int, layers: int, heads: int, hidden: int, *, kv_heads: int | None = None, context: int = 2_048, eps: float = 1e-6) -> Config:
+def configuration(
+    width: int, layers: int, heads: int, hidden: int, *, kv_heads: int | None = None, context: int = 2_048, eps: float = 1e-6
+) -> Config:
     """A LLaMA of this size: 32,000 tokens, an output matrix of its own, as many key/value heads as heads unless given."""
     return Config(
         vocabulary=32_000,
@@ -47,7 +49,11 @@ def published_config(given: dict[str, Any]) -> Config:
             out_bias=biased,
         ),
         positions=_rotary(given),
-        mlp=GatedMlp(hidden=whole(given, "intermediate_size"), activation=activation(given, "hidden_act", "silu"), bias=flag(given, "mlp_bias", False)),
+        mlp=GatedMlp(
+            hidden=whole(given, "intermediate_size"),
+            activation=activation(given, "hidden_act", "silu"),
+            bias=flag(given, "mlp_bias", False),
+        ),
         norm=RMSNorm(eps=number(given, "rms_norm_eps", 1e-6)),
         output=Tied() if flag(given, "tie_word_embeddings", False) else Free(),
         dropout=number(given, "attention_dropout", 0.0),
@@ -67,18 +73,19 @@ def _rotary(given: Mapping[str, Any]) -> Rotary:
     return Rotary(base=number(merged, "rope_theta", 10_000.0), fraction=number(merged, "partial_rotary_factor", 1.0))
 
 
-NAMES = {
+NAMES: dict[str, Source] = {
     "embed.token.weight": Same("embed_tokens.weight"),
     "decoder.blocks.{}.norm1.weight": Same("layers.{}.input_layernorm.weight"),
-    **{
-        f"decoder.blocks.{{}}.attn.qkv.{leaf}": Stacked(*(f"layers.{{}}.self_attn.{which}_proj.{leaf}" for which in "qkv")) for leaf in ("weight", "bias")
-    },
     "decoder.blocks.{}.norm2.weight": Same("layers.{}.post_attention_layernorm.weight"),
-    **{f"decoder.blocks.{{}}.attn.out.{leaf}": Same(f"layers.{{}}.self_attn.o_proj.{leaf}") for leaf in ("weight", "bias")},
-    **{f"decoder.blocks.{{}}.mlp.{part}.{leaf}": Same(f"layers.{{}}.mlp.{part}_proj.{leaf}") for part in ("up", "gate", "down") for leaf in ("weight", "bias")},
     "decoder.norm.weight": Same("norm.weight"),
     "head.unembed.weight": Same("lm_head.weight"),
 }
+for leaf in ("weight", "bias"):
+    query, key, value = (f"layers.{{}}.self_attn.{part}_proj.{leaf}" for part in "qkv")
+    NAMES[f"decoder.blocks.{{}}.attn.qkv.{leaf}"] = Stacked(query, key, value)
+    NAMES[f"decoder.blocks.{{}}.attn.out.{leaf}"] = Same(f"layers.{{}}.self_attn.o_proj.{leaf}")
+    for part in ("up", "gate", "down"):
+        NAMES[f"decoder.blocks.{{}}.mlp.{part}.{leaf}"] = Same(f"layers.{{}}.mlp.{part}_proj.{leaf}")
 
 FAMILY = Family(
     name="llama",
@@ -93,5 +100,11 @@ FAMILY = Family(
         "llama2-13b": Size(configuration(5_120, 40, 40, 13_824, context=4_096, eps=1e-5), 2023, SECOND),
         "llama2-70b": Size(configuration(8_192, 80, 64, 28_672, kv_heads=8, context=4_096, eps=1e-5), 2023, SECOND),
     },
-    published=Published("llama", "model.", NAMES, ("layers.*.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq", "lm_head.weight"), published_config),
+    published=Published(
+        model_type="llama",
+        prefix="model.",
+        names=NAMES,
+        ignored=("*rotary_emb.inv_freq", "lm_head.weight"),
+        config=published_config,
+    ),
 )

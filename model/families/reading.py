@@ -50,7 +50,9 @@ def activation(given: Mapping[str, Any], name: str, default: str) -> Activation:
     value = given.get(name)
     value = default if value is None else value
     if value not in ACTIVATIONS:
-        raise Refusal("families.activation", "config.json names the activation {given!r}; this model knows {known}", given=value, known=", ".join(ACTIVATIONS))
+        raise Refusal(
+            "families.activation", "config.json names the activation {given!r}; this model knows {known}", given=value, known=", ".join(ACTIVATIONS)
+        )
     return ACTIVATIONS[value]
 
 
@@ -58,4 +60,6 @@ def refuse_unless(given: Mapping[str, Any], name: str, only: bool | int | float 
     """Refuse a setting whose other values this model does not compute."""
     value = given.get(name, default)
     if value != only:
-        raise Refusal("families.setting", "config.json sets {name} to {given!r}; this model computes only {only!r}", name=name, given=value, only=only)
+        raise Refusal(
+            "families.setting", "config.json sets {name} to {given!r}; this model computes only {only!r}", name=name, given=value, only=only
+        )

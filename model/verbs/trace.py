@@ -11,7 +11,7 @@ import numpy as np
 from model.checkpoints import load
 from model.errors import Refusal
 from model.layers.masks import parse
-from model.trace import Tracer
+from model.trace import EAGER, Tracer
 from model.verbs.given import add_checkpoint, add_text, read_ids
 from model.verbs.layout import columns
 
@@ -26,17 +26,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """The sites written with their shapes, and the file. Without `--site`, a long text's T × T maps are left out."""
+    """The sites written with their shapes, and the file. Without `--site`, the T × T maps of a text above 256 tokens are left out."""
     loaded = load(options.checkpoint)
     ids = read_ids(options, loaded)
     mask = None if options.mask is None else parse(options.mask).build(len(ids))
-    trace = Tracer(loaded.model).trace(ids, mask=mask, keep=options.site or ("*",), maps=True if options.site else None)
+    spelled_out = options.site is not None or len(ids) <= EAGER
+    trace = Tracer(loaded.model).trace(ids, mask=mask, keep=tuple(options.site or "*"), maps="all" if spelled_out else "none")
     if not trace.sites:
-        patterns = ", ".join(options.site)
-        raise Refusal("verbs.no_site", "no site matches {patterns}; `python -m model sites` lists them", patterns=patterns)
-    arrays = {name: value.float().numpy() for name, value in trace.sites.items()}
+        raise Refusal("verbs.no_site", "no site matches {patterns}; `python -m model sites` lists them", patterns=", ".join(options.site))
+    arrays = {name: value.numpy() for name, value in trace.sites.items()}
     with options.out.open("wb") as file:
-        np.savez(file, ids=np.array(ids), **arrays)
+        np.savez(file, allow_pickle=False, ids=np.array(ids), **arrays)
     return {"sites": {name: list(array.shape) for name, array in arrays.items()}, "file": str(options.out)}
 
 
