@@ -29,7 +29,7 @@ def main() -> None:
     chosen = st.navigation(list(menu.values()), position="hidden")
     header.header(words, palette, specimen, menu)
     frame(words.language, palette.name, list(menu.values()).index(chosen))
-    st.session_state["session"] = session = Session(words, palette, specimen, prompt.prompt(words, specimen))
+    st.session_state["session"] = session = Session(words, palette, specimen, prompt.prompt(words, specimen), menu)
     if refused:
         note(session, words("shell.link.refused", names=", ".join(refused)))
     if header.missing():

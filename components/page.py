@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 import html
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 import streamlit as st
@@ -42,12 +42,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Session:
-    """What a page needs to know of this run: the language, the colours, the model on show and the text it reads."""
+    """What a page needs to know of this run: the language, the colours, the model on show, the text it reads, and the other
+    pages by name (what `st.switch_page` takes)."""
 
     words: Words
     palette: Palette
     specimen: Specimen
     prompt: Prompt
+    pages: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
