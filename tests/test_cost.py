@@ -126,9 +126,10 @@ def test_optimiser_memory_is_what_training_holds_after_a_step(config: Config, na
 
 
 @each_config
-def test_activation_memory_is_what_autograd_keeps(config: Config) -> None:
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_activation_memory_is_what_autograd_keeps(config: Config, precision: Literal["fp32", "bf16"], dtype: torch.dtype) -> None:
     batch, length = 4, 20
-    model = Transformer(config).train()
+    model = Transformer(config).to(dtype).train()
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     kept: dict[int, torch.Tensor] = {}
 
@@ -139,9 +140,10 @@ def test_activation_memory_is_what_autograd_keeps(config: Config) -> None:
 
     ids = torch.zeros(batch, length, dtype=torch.long)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda value: value):
-        loss = F.cross_entropy(model(ids).flatten(0, 1), ids.flatten())
+        loss = F.cross_entropy(model(ids).flatten(0, 1).float(), ids.flatten())
     assert loss.isfinite()
-    assert activation_bytes(config, batch, length) == pytest.approx(sum(value.untyped_storage().nbytes() for value in kept.values()), rel=0.02)
+    held = sum(value.untyped_storage().nbytes() for value in kept.values())
+    assert activation_bytes(config, batch, length, precision) == pytest.approx(held, rel=0.02)
 
 
 def test_grouping_heads_shrinks_the_cache_and_not_the_scores() -> None:

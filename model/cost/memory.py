@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from model.config import Config, GatedMlp, LayerNorm, Parallel, Tied
-from model.cost.weights import parameters, weights
+from model.config import Config, GatedMlp, LayerNorm, Parallel
+from model.cost.weights import parameters
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -43,38 +43,38 @@ def optimiser_bytes(config: Config, optimiser: Literal["adamw", "momentum", "sgd
 def activation_bytes(config: Config, batch: int, length: int, precision: Literal["fp32", "bf16"] = "fp32") -> int:
     """What a forward pass over `batch` texts of `length` tokens keeps for the backward one, the loss included.
 
-    The same count as Korthikanti et al. 2022 (arXiv:2205.05198, section 4.1) makes for its model, made for this one: norms and
-    the loss keep fp32; what enters a matrix product is in `precision`; bf16 autocast also keeps a copy of each matrix, and the
-    pattern twice. Position tables and the ids themselves are left out (under 2 %).
+    The same count as Korthikanti et al. 2022 (arXiv:2205.05198, section 4.1) makes for its model, made for this one: the loss
+    and RMSNorm stay in fp32, all else is in `precision`. Position tables and the ids themselves are left out (under 2 %).
     """
     narrow = 4 if precision == "fp32" else 2
-    tokens, attention = batch * length, config.attention
-    maps = config.layers * attention.heads * length * (4 if precision == "fp32" else 6)
-    copies = 0 if precision == "fp32" else 2 * _matrix_numbers(config)
-    return tokens * (4 * _kept_wide(config) + narrow * _kept_narrow(config) + maps) + copies
+    kept = narrow * _kept(config, length) + 4 * config.vocabulary
+    return batch * length * (kept + _kept_by_norms(config, narrow))
 
 
-def _kept_wide(config: Config) -> int:
-    """fp32 numbers per token: what norms read and their statistics, the embedding's dropout, the loss's log-probabilities."""
-    norms, inputs = _norms(config)
-    own = 2 if isinstance(config.norm, LayerNorm) else config.width + 1
-    final = config.width + own if config.final_norm else 0
-    dropped = config.width if config.dropout else 0
-    return config.layers * (inputs * config.width + norms * own) + final + dropped + config.vocabulary
-
-
-def _kept_narrow(config: Config) -> int:
-    """Numbers per token in the products' precision: what enters each linear layer, queries, keys, values, dropped branches."""
-    norms, _ = _norms(config)
-    heads = 4 * config.attention.heads * config.attention.size
-    dropped = 2 * config.width if config.dropout else 0
-    return config.layers * (norms * config.width + heads + _kept_by_mlp(config) + dropped) + config.width
+def _kept(config: Config, length: int) -> int:
+    """Numbers per token: what enters each linear layer; queries, keys, values and the pattern; which ones were dropped."""
+    attention, (norms, _) = config.attention, _norms(config)
+    heads = attention.heads * (4 * attention.size + length)
+    block = norms * config.width + heads + _kept_by_mlp(config)
+    dropped = (2 * config.layers + 1) * config.width if config.dropout else 0
+    return config.layers * block + config.width + dropped
 
 
 def _kept_by_mlp(config: Config) -> int:
     """An activation keeps what it read, ReLU what it returned; a gate also keeps its two factors."""
     arrays = (4 if isinstance(config.mlp, GatedMlp) else 2) - (config.mlp.activation == "relu")
     return arrays * config.mlp.hidden
+
+
+def _kept_by_norms(config: Config, narrow: int) -> int:
+    """Bytes per token: LayerNorm keeps what it read, a mean and a deviation; RMSNorm, which converts to fp32 what is not, what
+    it read, the same divided, and by how much."""
+    norms, read = _norms(config)
+    norms, read = config.layers * norms + config.final_norm, config.layers * read + config.final_norm
+    if isinstance(config.norm, LayerNorm):
+        return narrow * (read * config.width + norms * 2)
+    copies = read if narrow == 4 else norms
+    return 4 * (copies * config.width + norms * (config.width + 1))
 
 
 def _norms(config: Config) -> tuple[int, int]:
@@ -84,12 +84,6 @@ def _norms(config: Config) -> tuple[int, int]:
             return norms, 1
         case _:
             return 2, 2
-
-
-def _matrix_numbers(config: Config) -> int:
-    """Numbers in the matrices of products: every two-dimensional weight but embeddings that are only looked up."""
-    used = sum(weight.count for weight in weights(config) if len(weight.shape) == 2 and not weight.name.startswith("embed."))
-    return used + (config.vocabulary * config.width if config.output == Tied() else 0)
 
 
 def _bytes(numbers: int, precision: Precision) -> int:
