@@ -1,0 +1,210 @@
+"""Choosing the next token: from the model's logits to one id, one filter at a time.
+
+Everything here is a pure function of stored logits, so a reader may turn a dial and see what it would have done without
+running the model again. V is the size of the vocabulary; arithmetic is in float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.errors import Refusal
+from model.space import Interval
+
+Numbers = NDArray[np.float64]
+
+
+# ---------------------------------------------------------------- the choosers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Greedy:
+    """Always the most probable token; of equals, the one with the lowest id."""
+
+    repetition_penalty: Annotated[float, Interval(1.0, 2.0, step=0.05)] = 1.0
+
+    def __post_init__(self) -> None:
+        _refuse_outside("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0; 1 changes nothing")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """Draw from what the filters leave, in the order they are written here.
+
+    `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 change nothing. The same seed draws the same tokens.
+    """
+
+    repetition_penalty: Annotated[float, Interval(1.0, 2.0, step=0.05)] = 1.0
+    temperature: Annotated[float, Interval(0.05, 2.0, step=0.05)] = 1.0
+    top_k: Annotated[int, Interval(0, 100, step=1)] = 0
+    top_p: Annotated[float, Interval(0.05, 1.0, step=0.05)] = 1.0
+    min_p: Annotated[float, Interval(0.0, 0.5, step=0.01)] = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _refuse_outside("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0; 1 changes nothing")
+        _refuse_outside("temperature", self.temperature, self.temperature > 0, "above 0; for the most probable token every time choose greedily")
+        _refuse_outside("top_k", self.top_k, self.top_k >= 0, "a whole number, 0 or more; 0 keeps every token")
+        _refuse_outside("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and up to 1; 1 keeps every token")
+        _refuse_outside("min_p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1; 0 keeps every token")
+        _refuse_outside("seed", self.seed, 0 <= self.seed < 2**64, "a whole number, 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """A token put there by hand, whatever the model thinks of it."""
+
+    id: int
+
+
+Choose = Greedy | Sample
+
+
+# ---------------------------------------------------------------- the filters, logits in and logits out; minus infinity is cut
+
+
+def penalise(logits: Numbers, history: Sequence[int], penalty: float) -> Numbers:
+    """Push down every token that already occurred (CTRL, Keskar et al. 2019, arXiv:1909.05858, section 4.1).
+
+    A positive logit is divided by the penalty; a negative one is multiplied, or the penalty would reward it.
+    """
+    seen = np.unique(np.asarray(history, dtype=np.int64))
+    out = logits.copy()
+    out[seen] = np.where(out[seen] > 0, out[seen] / penalty, out[seen] * penalty)
+    return out
+
+
+def warm(logits: Numbers, temperature: float) -> Numbers:
+    """Divide by the temperature: below 1 the likely become likelier, above 1 all become alike (Ackley et al. 1985)."""
+    return logits / temperature
+
+
+def top_k(logits: Numbers, k: int) -> Numbers:
+    """Keep the `k` most probable tokens (Fan et al. 2018, arXiv:1805.04833, section 5.4)."""
+    return _only(logits, order(logits)[:k])
+
+
+def top_p(logits: Numbers, p: float) -> Numbers:
+    """Keep the fewest most probable tokens that together reach `p`: the nucleus (Holtzman et al. 2019, arXiv:1904.09751)."""
+    ranked = order(logits)
+    reached = softmax(logits)[ranked].cumsum()
+    return _only(logits, ranked[: 1 + int(np.searchsorted(reached, p))])
+
+
+def min_p(logits: Numbers, share: float) -> Numbers:
+    """Keep tokens at least `share` times as probable as the most probable one (Nguyen et al. 2024, arXiv:2407.01082)."""
+    return np.where(logits >= logits.max() + np.log(share), logits, -np.inf)
+
+
+def best(logits: Numbers) -> Numbers:
+    """Keep the single most probable token."""
+    return _only(logits, np.array([logits.argmax()]))
+
+
+# ---------------------------------------------------------------- the filters, one after the other
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What one filter did: `name` is the chooser's setting, `entered` and `left` its logits (V,), cut ones at minus infinity."""
+
+    name: str
+    entered: Numbers
+    left: Numbers
+
+    @property
+    def before(self) -> Numbers:
+        """Probabilities (V,) that reached the filter."""
+        return softmax(self.entered)
+
+    @property
+    def after(self) -> Numbers:
+        """Probabilities (V,) that it let through, summing to 1 again."""
+        return softmax(self.left)
+
+    @property
+    def removed(self) -> NDArray[np.bool_]:
+        """The tokens (V,) this filter cut."""
+        return np.isfinite(self.entered) & ~np.isfinite(self.left)
+
+
+def stages(logits: Sequence[float] | NDArray[np.floating], choose: Choose | Picked, history: Sequence[int] = ()) -> list[Stage]:
+    """What each filter of `choose` makes of `logits` (V,), in order; `history` is every token so far, prompt included."""
+    left = np.asarray(logits, dtype=np.float64)
+    return [Stage(name, left, left := act(left)) for name, act in filters(choose, history)]
+
+
+def filters(choose: Choose | Picked, history: Sequence[int]) -> Iterator[tuple[str, Callable[[Numbers], Numbers]]]:
+    """A chooser's filters by name, in the order they act; one whose setting changes nothing lets everything through."""
+    match choose:
+        case Picked(id=id):
+            yield "picked", lambda logits: _only(logits, np.array([id]))
+        case Greedy(repetition_penalty=penalty):
+            yield "repetition_penalty", _unless(penalty == 1, partial(penalise, history=history, penalty=penalty))
+            yield "greedy", best
+        case Sample():
+            yield "repetition_penalty", _unless(choose.repetition_penalty == 1, partial(penalise, history=history, penalty=choose.repetition_penalty))
+            yield "temperature", _unless(choose.temperature == 1, partial(warm, temperature=choose.temperature))
+            yield "top_k", _unless(choose.top_k == 0, partial(top_k, k=choose.top_k))
+            yield "top_p", _unless(choose.top_p == 1, partial(top_p, p=choose.top_p))
+            yield "min_p", _unless(choose.min_p == 0, partial(min_p, share=choose.min_p))
+
+
+def pick(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequence[int]) -> int:
+    """The id that `choose` takes after `history`. A sampler's die depends on its seed and the new token's position only."""
+    match choose:
+        case Picked(id=id):
+            return id
+        case Greedy(repetition_penalty=1):
+            return int(logits.argmax())
+        case Greedy():
+            return int(penalise(logits.astype(np.float64), history, choose.repetition_penalty).argmax())
+        case Sample(seed=seed):
+            return draw(softmax(stages(logits, choose, history)[-1].left), die(seed, len(history)))
+
+
+def draw(probabilities: Numbers, u: float) -> int:
+    """Lay the tokens end to end on a line of length 1, the most probable first, and take the one that covers `u` in [0, 1)."""
+    ranked = order(probabilities, above=0.0)
+    ends = probabilities[ranked].cumsum()
+    place = int(np.searchsorted(ends, u * ends[-1], side="right"))
+    return int(ranked[min(place, len(ranked) - 1)])
+
+
+def die(seed: int, position: int) -> float:
+    """A number in [0, 1) for one position: Philox (Salmon et al. 2011) keyed by the seed and counted by the position,
+    so that any step can be thrown again without the ones before it."""
+    return (int(np.random.Philox(key=seed, counter=position).random_raw()) >> 11) * 2.0**-53
+
+
+def softmax(logits: NDArray[np.floating]) -> Numbers:
+    """Probabilities (V,) of logits (V,); minus infinity becomes 0."""
+    weights = np.exp(np.asarray(logits, dtype=np.float64) - logits.max())
+    return weights / weights.sum()
+
+
+def order(values: Numbers, above: float = -np.inf) -> NDArray[np.intp]:
+    """The ids whose value is `above` a floor, from the greatest to the least; of equals, the lowest id first."""
+    ids = np.flatnonzero(values > above)
+    return ids[np.argsort(-values[ids], kind="stable")]
+
+
+def _only(logits: Numbers, kept: NDArray[np.intp]) -> Numbers:
+    out = np.full_like(logits, -np.inf)
+    out[kept] = logits[kept]
+    return out
+
+
+def _unless(idle: bool, act: Callable[[Numbers], Numbers]) -> Callable[[Numbers], Numbers]:
+    return (lambda logits: logits) if idle else act
+
+
+def _refuse_outside(name: str, value: float, fits: bool, allowed: str) -> None:
+    if not fits:
+        raise Refusal(f"generation.{name}", "{name} is " + allowed + "; got {given}", name=name, given=value)

@@ -1,0 +1,187 @@
+"""Generation: a generator of steps, each a full account of how one token came to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from time import perf_counter
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.errors import Refusal
+from model.generation.choose import Choose, Greedy, Picked, Stage, pick, stages
+from model.generation.decoder import Decoder, Reading
+from model.layers.masks import Mask
+from model.transformer import Transformer
+
+GREEDY = Greedy()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One new token: `id`, number `index` of this text's new tokens, chosen by `choose` from `logits` (V,) after `history`.
+
+    `seconds` is what the step took; `cached` (tokens) and `cache_bytes` are what the KV cache held when it was chosen.
+    """
+
+    index: int
+    id: int
+    choose: Choose | Picked
+    history: tuple[int, ...] = field(repr=False)
+    logits: NDArray[np.floating] = field(repr=False)
+    patterns: tuple[Tensor, ...] = field(repr=False)
+    seconds: float
+    cached: int
+    cache_bytes: int
+
+    @property
+    def log_probability(self) -> float:
+        """The model's own log-probability of the chosen token, before any filter (nats, ≤ 0)."""
+        shifted = self.logits.astype(np.float64) - self.logits.max()
+        return min(float(shifted[self.id] - np.log(np.exp(shifted).sum())), 0.0)
+
+    @property
+    def rank(self) -> int:
+        """The chosen token's place in the model's own order, 1 being the most probable."""
+        return 1 + int(np.count_nonzero(self.logits > self.logits[self.id]))
+
+    @property
+    def probability(self) -> float:
+        """The model's own probability of the chosen token, before any filter."""
+        return float(np.exp(self.log_probability))
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The whole distribution before and after each filter."""
+        return stages(self.logits, self.choose, self.history)
+
+    @property
+    def pattern(self) -> NDArray[np.floating]:
+        """Where the model looked to choose this token: the row of the token before it, (layers, heads, positions so far)."""
+        return rows(self.patterns)
+
+
+def rows(patterns: Sequence[Tensor]) -> NDArray[np.floating]:
+    """A reading's patterns as one array (layers, heads, positions)."""
+    return torch.stack([pattern.reshape(-1, pattern.shape[-1]) for pattern in patterns]).cpu().numpy()
+
+
+class Writer:
+    """One text being continued. `write` adds a token, `rewind` takes tokens back; `reading` is what the model makes of it so far.
+
+    `tokens` bounds the new tokens; the text never grows past the model's context, for the model has no positions beyond it.
+    Raises `Refusal` for an empty prompt, unknown ids or a prompt longer than the context.
+    """
+
+    def __init__(self, model: Transformer, ids: Sequence[int] | Tensor, *, tokens: int | None = None, mask: Mask | Tensor | None = None) -> None:
+        self.prompt = _checked(ids, model)
+        room = model.config.context - len(self.prompt)
+        self.limit = room if tokens is None else min(tokens, room)
+        self.steps: list[Step] = []
+        self._decoder = Decoder(model, capacity=len(self.prompt) + self.limit, mask=mask)
+        self._reading: Reading | None = None
+
+    @property
+    def history(self) -> tuple[int, ...]:
+        """Every token so far, the prompt's first."""
+        return (*self.steps[-1].history, self.steps[-1].id) if self.steps else self.prompt
+
+    @property
+    def room(self) -> int:
+        """How many tokens may still be written."""
+        return self.limit - len(self.steps)
+
+    @property
+    def cached(self) -> tuple[int, int]:
+        """What the KV cache holds: tokens, and bytes."""
+        return self._decoder.length, self._decoder.bytes
+
+    @property
+    def reading(self) -> Reading:
+        """The logits for the next token and where the last one looked, computed when first asked for."""
+        if self._reading is None:
+            self._reading = self._decoder.step(self.steps[-1].id) if self.steps else self._decoder.read(self.prompt)
+        return self._reading
+
+    def write(self, choose: Choose | Picked) -> Step:
+        """Choose the next token and append it. Raises `Refusal` when there is no room, or the logits are not numbers."""
+        if not self.room:
+            raise _full(self)
+        reading, history, began = self.reading, self.history, perf_counter()
+        logits = reading.logits.cpu().numpy()
+        if isinstance(choose, Picked):
+            _refuse_unknown([choose.id], len(logits))
+        if not isfinite(logits[logits.argmax()]):
+            sentence = "the model's logits at position {position} are not all numbers; were its weights damaged?"
+            raise Refusal("generation.finite", sentence, position=len(history))
+        id = pick(logits, choose, history)
+        step = Step(len(self.steps), id, choose, history, logits, reading.patterns, reading.seconds + perf_counter() - began, *self.cached)
+        self.steps.append(step)
+        self._reading = None
+        return step
+
+    def rewind(self, count: int) -> None:
+        """Keep the first `count` new tokens and forget the rest; nothing is computed again."""
+        if count >= len(self.steps):
+            return
+        first = self.steps[count]
+        self._reading = Reading(torch.from_numpy(first.logits), first.patterns, first.seconds)
+        del self.steps[count:]
+        self._decoder.rewind(len(self.prompt) + count)
+
+
+def generate(
+    model: Transformer,
+    ids: Sequence[int] | Tensor,
+    choose: Choose = GREEDY,
+    tokens: int = 20,
+    stop: int | None = None,
+    mask: Mask | Tensor | None = None,
+    picks: Mapping[int, int] | None = None,
+) -> Iterator[Step]:
+    """Continue `ids` (T,) by up to `tokens`, one `Step` at a time, ending early at the id `stop` (which is still yielded) or
+    when the context is full.
+
+    `mask` says who may look at whom (see `Decoder`); `picks` puts tokens in by hand: number of the new token → id.
+    The same arguments yield the same tokens. Raises `Refusal` for an empty prompt, unknown ids or a prompt that fills the context.
+    """
+    writer = Writer(model, ids, tokens=tokens, mask=mask)
+    if tokens and not writer.room:
+        raise _full(writer)
+    return _write(writer, choose, stop, picks or {})
+
+
+def _write(writer: Writer, choose: Choose, stop: int | None, picks: Mapping[int, int]) -> Iterator[Step]:
+    while writer.room:
+        number = len(writer.steps)
+        step = writer.write(Picked(picks[number]) if number in picks else choose)
+        yield step
+        if step.id == stop:
+            return
+
+
+def _checked(ids: Sequence[int] | Tensor, model: Transformer) -> tuple[int, ...]:
+    prompt = tuple(map(int, ids))
+    context = model.config.context
+    if not prompt:
+        raise Refusal("generation.empty", "a continuation needs at least one token to continue from; got none")
+    if len(prompt) > context:
+        sentence = "this model reads {context} tokens at most, got {given}; shorten the text"
+        raise Refusal("length.context", sentence, context=context, given=len(prompt))
+    _refuse_unknown(prompt, model.config.vocabulary)
+    return prompt
+
+
+def _refuse_unknown(ids: Sequence[int], vocabulary: int) -> None:
+    unknown = next((id for id in ids if not 0 <= id < vocabulary), None)
+    if unknown is not None:
+        raise Refusal("generation.id", "token ids run from 0 to {last}; got {given}", last=vocabulary - 1, given=unknown)
+
+
+def _full(writer: Writer) -> Refusal:
+    longest = len(writer.prompt) + writer.limit
+    return Refusal("generation.full", "no room for another token: the text has all {longest} it may have; shorten the prompt", longest=longest)
