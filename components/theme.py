@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 
@@ -75,7 +76,7 @@ PALETTES: dict[str, Palette] = {"light": LIGHT, "dark": DARK}
 def css(palette: Palette) -> str:
     """The whole style sheet: the palette as custom properties (`--ink`, `--paper`, …), then the rules of `theme.css`."""
     properties = "".join(f"--{field.name.replace('_', '-')}:{getattr(palette, field.name)};" for field in dataclasses.fields(palette)[1:])
-    ramps = f"--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};"
+    ramps = f"--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};--mark:url('data:image/svg+xml,{quote(mark())}');"
     return f":root{{color-scheme:{palette.name};{properties}{ramps}}}\n{_sheet()}"
 
 

@@ -60,25 +60,31 @@ def missing() -> bool:
 def header(words: Words, palette: Palette, specimen: Specimen, pages: Mapping[str, Any]) -> None:
     """Draw the row; `pages` are the `st.Page` objects by name."""
     with st.container(key="header", horizontal=True, vertical_alignment="center", gap="small"):
-        st.html(f'<p class="v-brand">{theme.mark()}{words("shell.name")}</p>', width="content")
+        st.html(f'<p class="v-brand">{words("shell.name")}</p>', width="content")
         with st.container(key="menu", horizontal=True, vertical_alignment="center", gap="small", width="content"):
             for name, page in pages.items():
                 st.page_link(page, label=words(f"shell.menu.{name}"))
-        with st.container(key="tools", horizontal=True, vertical_alignment="center", horizontal_alignment="right", gap="small"):
+        with st.container(key="model", horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
             _model(words, specimen)
+        with st.container(key="tools", horizontal=True, vertical_alignment="center", gap="small", width="content"):
             _language(words)
             _theme(words, palette)
             _share(words, palette)
 
 
 def _model(words: Words, specimen: Specimen) -> None:
-    choices = {choice.id: words("shell.model.size", name=choice.name, parameters=words.count(choice.parameters)) for choice in compute.specimens()}
+    choices = {choice.id: _title(words, choice) for choice in compute.specimens()}
     if len(choices) == 1:
         st.html(f'<p class="v-model">{html.escape(choices[specimen.id])}</p>', width="content")
         return
     st.selectbox(
         words("shell.model.label"), list(choices), format_func=choices.__getitem__, label_visibility="collapsed", width=300, **state.bind(MODEL, shown=specimen.id)
     )
+
+
+def _title(words: Words, specimen: Specimen) -> str:
+    key = "shell.model.millions" if specimen.parameters >= 1_000_000 else "shell.model.size"
+    return words(key, name=specimen.name, parameters=words.count(specimen.parameters))
 
 
 def _language(words: Words) -> None:

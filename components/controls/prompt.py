@@ -36,8 +36,8 @@ def presets(words: Words) -> tuple[Preset, ...]:
 def prompt(words: Words, specimen: Specimen) -> Prompt:
     """Draw the text field, the examples and the tokens; return the text as the model will read it."""
     examples = presets(words)
-    with st.container(key="prompt", gap="small"):
-        with st.container(key="prompt-row", horizontal=True, vertical_alignment="bottom"):
+    with st.container(key="prompt", gap="xsmall"):
+        with st.container(key="prompt-row", horizontal=True, vertical_alignment="top"):
             given = _field(words, examples[0].text)
             _examples(words, examples)
         text = given[:LIMIT]
@@ -68,7 +68,7 @@ def _field(words: Words, default: str) -> str:
     shown = default if chosen is None else chosen
     given = st.text_area(
         words("shell.prompt.label"),
-        height=80,
+        height=68,
         placeholder=words("shell.prompt.placeholder"),
         label_visibility="collapsed",
         **state.bind(TEXT, shown=shown),
