@@ -14,6 +14,7 @@ from typing import ClassVar, NoReturn
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from model.errors import Refusal
@@ -194,9 +195,9 @@ class Painted(Pattern):
             )
 
     @classmethod
-    def of(cls, allowed: Tensor) -> Painted:
+    def of(cls, allowed: Tensor | NDArray[np.bool_]) -> Painted:
         """The hand-made mask that equals these booleans (length, length)."""
-        return cls(allowed.shape[0], np.packbits(allowed.cpu().numpy().reshape(-1)).tobytes().hex())
+        return cls(len(allowed), np.packbits(np.asarray(allowed, bool)).tobytes().hex())
 
     def square(self) -> Tensor:
         """The painted booleans (length, length)."""

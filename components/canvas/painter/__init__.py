@@ -1,0 +1,145 @@
+"""A mask painted by hand: drag over the cells, or steer with the keyboard; one message to Python per stroke.
+
+While a stroke is on its way the browser's copy is the truth: Python's copy replaces it only under a new revision number,
+so that a late answer never wipes what was painted meanwhile. `Board` keeps that number.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from components import state
+from components.canvas import plate
+from components.i18n import Words
+from model.analysis.masking import shrunk
+from model.errors import Refusal
+
+Booleans = NDArray[np.bool_]
+
+SIDE = 64  # cells a side; a longer text is painted by square regions
+WIDEST = 256  # tokens up to which it can be painted at all
+HERE = Path(__file__).parent
+WORDS = (
+    *("heading", "title", "help", "read_only", "brush", "cell", "row", "column", "undo", "invert", "rows", "columns"),
+    *("past", "future", "hidden", "mixed", "blind", "cell_state", "region_state", "row_blind", "may", "may_ahead", "may_not", "partly"),
+)
+
+
+# ---------------------------------------------------------------- who owns the picture
+
+
+@dataclass(slots=True)
+class Board:
+    """The picture as the browser has it: its revision number, and the mask it holds."""
+
+    revision: int = 0
+    allowed: Booleans | None = None
+
+    def show(self, allowed: Booleans) -> int:
+        """The revision under which to send this mask: a new one unless the browser already has it."""
+        if self.allowed is None or not np.array_equal(self.allowed, allowed):
+            self.revision += 1
+            self.allowed = allowed
+        return self.revision
+
+    def take(self, given: Any) -> Booleans | None:
+        """The mask a stroke made, or `None` if it was painted on a picture that has been replaced. Raises `Refusal` for rubbish."""
+        painted, revision = received(given)
+        if self.allowed is None or revision != self.revision or painted.shape != self.allowed.shape:
+            return None
+        self.allowed = painted
+        return painted
+
+
+def received(given: Any) -> tuple[Booleans, int]:
+    """A stroke as the browser sends it, `{length, revision, bits}`: the mask (length, length) and its revision.
+
+    Raises `Refusal` for anything that does not have that shape."""
+    match given:
+        case {"length": int(length), "revision": int(revision), "bits": str(bits)} if 0 < length <= WIDEST:
+            raw = _decoded(bits)
+            if raw is not None and len(raw) == -(-length * length // 8):
+                return unpacked(raw, length), revision
+    sentence = "a stroke has a length up to {widest}, a revision and that many bits; got {given}"
+    raise Refusal("painter.stroke", sentence, widest=WIDEST, given=repr(given)[:60])
+
+
+def _decoded(text: str) -> bytes | None:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def packed(allowed: Booleans) -> bytes:
+    """A mask as bits by rows, first bit highest, filled up to whole bytes."""
+    return np.packbits(allowed).tobytes()
+
+
+def unpacked(raw: bytes, length: int) -> Booleans:
+    """What `packed` wrote, as (length, length)."""
+    return np.unpackbits(np.frombuffer(raw, np.uint8), count=length * length).astype(bool).reshape(length, length)
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def layout(allowed: Booleans, pieces: Sequence[str], revision: int, words: Mapping[str, str]) -> dict[str, Any]:
+    """What the view draws. Up to `WIDEST` tokens it gets every bit; above, only the shares of `SIDE` × `SIDE` regions, to look at."""
+    length = len(allowed)
+    editable = length <= WIDEST
+    shares, block = shrunk(allowed, SIDE)
+    raw = packed(allowed) if editable else np.round(shares * 255).astype(np.uint8).tobytes()
+    return {
+        "length": length,
+        "block": block,
+        "editable": editable,
+        "revision": revision,
+        "cells": base64.b64encode(raw).decode(),
+        "blind": base64.b64encode(np.packbits(~allowed.any(1)).tobytes()).decode(),
+        "pieces": [plate.visible(piece) for piece in pieces],
+        "words": dict(words),
+        "painted": f"{revision}.{zlib.crc32(raw):08x}",
+    }
+
+
+HTML = """
+<section class="painter plate">
+  <h3></h3>
+  <div class="bar">
+    <span class="brushes" role="radiogroup"></span>
+    <span class="acts"></span>
+  </div>
+  <div class="matrix" tabindex="0" role="application" aria-describedby="help"><canvas></canvas><canvas></canvas></div>
+  <div class="aside">
+    <ul class="legend"></ul>
+    <p class="help" id="help"></p>
+  </div>
+  <p class="readout" aria-hidden="true"></p>
+  <p class="said" role="status"></p>
+</section>
+"""
+
+_view = st.components.v2.component("vitrine.painter", html=HTML, js=plate.script(HERE, "matrix.js"), css=plate.style(HERE, "plate.css"))
+
+
+def painter(key: str, words: Words, allowed: Booleans, pieces: Sequence[str], board: Board, then: Callable[[Booleans], None]) -> None:
+    """Show a mask to paint on; `then` is given the new mask after each stroke. Pieces are data: they are drawn as text."""
+
+    def stroke() -> None:
+        painted = board.take(state.sent(key, "stroke"))
+        if painted is not None:
+            then(painted)
+
+    labels = {name: words(f"masks.painter.{name}") for name in WORDS}
+    _view(key=key, data=layout(allowed, pieces, board.show(allowed), labels), on_stroke_change=stroke)

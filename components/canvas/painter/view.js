@@ -1,0 +1,356 @@
+// A mask to paint on: the large matrix, but its cells are lit where a query may look, and dragging changes them.
+// The browser's copy of the bits is the truth until Python sends a new revision.
+
+const PAST = colour(SEQUENTIAL, 206), FUTURE = colour(DIVERGING, 52), HIDDEN = "#1f1e28", STAIRS = "#6d6880";
+const HATCHED = `repeating-linear-gradient(135deg, ${HIDDEN} 0 3px, ${PLATE.dim} 3px 4px)`;
+const UNDOS = 60, TALLEST = 600;
+const BRUSHES = ["cell", "row", "column"], ACTS = ["undo", "invert"];
+
+export default function (component) {
+  const root = component.parentElement.querySelector(".painter");
+  root.painter ??= new Painter(root);
+  root.painter.receive(component);
+  return () => root.painter.leave();
+}
+
+const toBytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+const toText = bytes => btoa(Array.from(bytes, byte => String.fromCharCode(byte)).join(""));
+const unpack = (bytes, count) => Uint8Array.from({length: count}, (_, i) => bit(bytes, i));
+
+function pack(bits) {
+  const bytes = new Uint8Array(Math.ceil(bits.length / 8));
+  bits.forEach((on, i) => { bytes[i >> 3] |= on << (7 - (i & 7)); });
+  return bytes;
+}
+
+class Painter extends Matrix {
+  constructor(root) {
+    super(root.querySelector(".matrix"), {preview: cell => this.look(cell), choose: () => {}});
+    Object.assign(this, {root, brush: "cell", cursor: {row: 0, column: 0}, earlier: [], stroke: null, strokes: 0});
+    const {frame} = this;
+    frame.onclick = null;
+    frame.onpointerdown = event => this.press(event);
+    frame.onpointermove = event => this.drag(event);
+    frame.onpointerup = frame.onpointercancel = () => this.lift();
+    frame.onkeyup = event => { if (event.key === "Shift") this.lift(); };
+    frame.onfocus = () => this.say();
+    frame.onblur = () => { this.lift(); this.look(null); this.mark(null, null); };
+    this.watch = new ResizeObserver(() => this.paint());
+    this.watch.observe(root);
+  }
+
+  leave() {
+    this.watch.disconnect();
+    delete this.root.painter;
+  }
+
+  receive({data, setStateValue}) {
+    if (!data) return;
+    const before = this.data;
+    this.send = stroke => setStateValue("stroke", stroke);
+    this.data = data;
+    this.side = Math.ceil(data.length / data.block);
+    if (before?.length !== data.length) this.earlier = [];
+    if (before?.revision !== data.revision || before.length !== data.length) this.replace(before?.length === data.length);
+    this.furnish();
+    this.paint();
+    this.root.dataset.painted = data.painted;
+  }
+
+  /** Python's picture takes the place of ours; what was there can be had back with undo. */
+  replace(sameText) {
+    const {data} = this, cells = toBytes(data.cells);
+    if (sameText && this.bits) this.keep();
+    this.stroke = null;
+    this.bits = data.editable ? unpack(cells, data.length ** 2) : null;
+    this.shares = data.editable ? null : cells;
+    this.cursor = {row: Math.min(this.cursor.row, this.side - 1), column: Math.min(this.cursor.column, this.side - 1)};
+  }
+
+  // ---------------------------------------------------------------- the bits
+
+  /** How much of a cell is allowed, 0 to 1: of one pair, or of a square region where the text is long. */
+  share(row, column) {
+    if (this.shares) return this.shares[row * this.side + column] / 255;
+    if (this.data.block === 1) return this.bits[row * this.side + column];
+    let on = 0, all = 0;
+    this.pairs(row, column, pair => { on += this.bits[pair]; all++; });
+    return on / all;
+  }
+
+  pairs(row, column, visit) {
+    const {length, block} = this.data;
+    for (let query = row * block; query < Math.min((row + 1) * block, length); query++)
+      for (let key = column * block; key < Math.min((column + 1) * block, length); key++) visit(query * length + key);
+  }
+
+  sees(row) {
+    const {length, block, blind} = this.data, last = Math.min((row + 1) * block, length);
+    if (this.bits) return this.bits.subarray(row * block * length, last * length).includes(1);
+    for (let query = row * block; query < last; query++) if (!bit(toBytes(blind), query)) return true;
+    return false;
+  }
+
+  /** The cells a brush covers when it stands on one. */
+  under(brush, {row, column}) {
+    const all = [...Array(this.side).keys()];
+    if (brush === "row") return all.map(other => [row, other]);
+    if (brush === "column") return all.map(other => [other, column]);
+    return [[row, column]];
+  }
+
+  dab(brush, cell, value) {
+    for (const [row, column] of this.under(brush, cell)) this.pairs(row, column, pair => { this.bits[pair] = value; });
+  }
+
+  keep() {
+    this.earlier.push(this.bits.slice());
+    if (this.earlier.length > UNDOS) this.earlier.shift();
+  }
+
+  commit() {
+    const {length, revision} = this.data;
+    this.furnish();
+    this.paint();
+    this.send({length, revision, bits: toText(pack(this.bits)), stroke: ++this.strokes});
+  }
+
+  undo() {
+    if (!this.earlier.length) return;
+    this.bits = this.earlier.pop();
+    this.commit();
+  }
+
+  invert() {
+    this.keep();
+    this.bits = this.bits.map(on => 1 - on);
+    this.commit();
+  }
+
+  // ---------------------------------------------------------------- a stroke
+
+  press(event) {
+    const place = this.where(event);
+    if (!place || !this.data.editable || event.button) return;
+    event.preventDefault();
+    this.frame.setPointerCapture(event.pointerId);
+    this.frame.focus({preventScroll: true});
+    this.begin(place.brush, place);
+    this.look(place);
+  }
+
+  drag(event) {
+    const place = this.where(event);
+    if (this.stroke && place) this.draw(place);
+    if (this.stroke) this.paintCells();
+    this.hover(this.at(event));
+  }
+
+  /** A stroke paints what its first cell was not. */
+  begin(brush, cell) {
+    const cells = this.under(brush, cell), lit = cells.reduce((sum, [row, column]) => sum + this.share(row, column), 0);
+    this.keep();
+    this.stroke = {brush, value: lit > cells.length / 2 ? 0 : 1};
+    this.cursor = cell;
+    this.dab(brush, cell, this.stroke.value);
+    this.paintCells();
+  }
+
+  draw({row, column}) {
+    const {brush, value} = this.stroke, from = this.cursor;
+    const steps = Math.max(Math.abs(row - from.row), Math.abs(column - from.column));
+    for (let step = 1; step <= steps; step++) {
+      const between = (start, end) => Math.round(start + ((end - start) * step) / steps);
+      this.dab(brush, {row: between(from.row, row), column: between(from.column, column)}, value);
+    }
+    this.cursor = {row, column};
+  }
+
+  lift() {
+    if (!this.stroke) return;
+    this.stroke = null;
+    this.commit();
+  }
+
+  /** The cell under the pointer and the brush for it: on a label, its whole row or column. While painting, always a cell. */
+  where(event) {
+    const box = this.labels.getBoundingClientRect(), inside = value => Math.max(0, Math.min(this.side - 1, value));
+    const column = Math.floor((event.clientX - box.left - this.left) / this.cell), row = Math.floor((event.clientY - box.top - this.top) / this.cell);
+    if (this.stroke) return {row: inside(row), column: inside(column)};
+    if (row >= this.side || column >= this.side || (row < 0 && column < 0)) return null;
+    return {row: inside(row), column: inside(column), brush: column < 0 ? "row" : row < 0 ? "column" : this.brush};
+  }
+
+  look(cell) {
+    this.mark(document.activeElement && this.focused() ? this.cursor : null, cell);
+    this.tell(cell);
+  }
+
+  focused() {
+    return this.root.getRootNode().activeElement === this.frame;
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  key(event) {
+    if (!this.map) return;
+    const act = this.data.editable && this.action(event);
+    if (act) {
+      event.preventDefault();
+      act();
+    } else this.steer(event);
+    this.say();
+  }
+
+  action(event) {
+    const letter = event.key.toLowerCase(), once = brush => () => { this.begin(brush, this.cursor); this.lift(); };
+    if (event.ctrlKey || event.metaKey) return letter === "z" ? () => this.undo() : null;
+    return {" ": once(this.brush), enter: once(this.brush), r: once("row"), c: once("column"), i: () => this.invert(), u: () => this.undo()}[letter];
+  }
+
+  steer(event) {
+    const painting = event.shiftKey && this.data.editable && event.key.startsWith("Arrow");
+    const pressed = {key: event.key, ctrlKey: event.ctrlKey, metaKey: event.metaKey, altKey: event.altKey, preventDefault: () => event.preventDefault()};
+    const to = travelled(pressed, this.cursor.row, this.cursor.column, this.side, this.side);
+    if (!to) return;
+    const cell = {row: to[0], column: to[1]};
+    if (painting && !this.stroke) this.begin(this.brush, this.cursor);
+    if (painting) this.draw(cell);
+    if (painting) this.paintCells();
+    this.cursor = cell;
+  }
+
+  say() {
+    this.mark(this.cursor, null);
+    this.tell(this.cursor);
+    this.root.querySelector(".said").textContent = this.sentence(this.cursor);
+  }
+
+  tell(cell) {
+    this.root.querySelector(".readout").textContent = cell ? this.sentence(cell) : "";
+  }
+
+  sentence({row, column}) {
+    const {words, block, length} = this.data, share = this.share(row, column);
+    const verdict = share === 0 ? words.may_not : share < 1 ? words.partly : column > row ? words.may_ahead : words.may;
+    const span = at => (block === 1 ? at + 1 : `${at * block + 1}–${Math.min((at + 1) * block, length)}`);
+    const told = {row: span(row), column: span(column), query: this.map.rows[row], key: this.map.columns[column], verdict};
+    return fill(block === 1 ? words.cell_state : words.region_state, told) + (this.sees(row) ? "" : ` ${words.row_blind}`);
+  }
+
+  // ---------------------------------------------------------------- what stands around it
+
+  furnish() {
+    const {words, editable} = this.data, find = name => this.root.querySelector(name);
+    this.root.classList.toggle("locked", !editable);
+    this.frame.setAttribute("aria-label", words.title);
+    find("h3").textContent = words.heading;
+    find(".help").textContent = editable ? words.help : words.read_only;
+    find(".brushes").setAttribute("aria-label", words.brush);
+    this.buttons(find(".brushes"), BRUSHES, (button, name) => this.dress(button, name));
+    this.buttons(find(".acts"), ACTS, (button, name) => {
+      button.disabled = name === "undo" && !this.earlier.length;
+      button.onclick = () => this[name]();
+    });
+    this.legend(find(".legend"));
+  }
+
+  buttons(host, names, dress) {
+    for (const name of names) {
+      const button = host.querySelector(`[data-name=${name}]`) ?? host.appendChild(document.createElement("button"));
+      Object.assign(button, {type: "button", textContent: this.data.words[name]});
+      button.dataset.name = name;
+      dress(button, name);
+    }
+  }
+
+  dress(button, name) {
+    button.setAttribute("role", "radio");
+    button.setAttribute("aria-checked", this.brush === name);
+    button.tabIndex = this.brush === name ? 0 : -1;
+    button.onclick = () => this.take(name);
+    button.onkeydown = event => {
+      const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: 2, ArrowUp: 2}[event.key];
+      if (!step) return;
+      event.preventDefault();
+      this.take(BRUSHES[(BRUSHES.indexOf(name) + step) % 3]);
+      this.root.querySelector(`[data-name=${this.brush}]`).focus();
+    };
+  }
+
+  take(brush) {
+    this.brush = brush;
+    this.furnish();
+  }
+
+  legend(host) {
+    const {words, block} = this.data;
+    const kinds = [[words.past, PAST], [words.future, FUTURE], [words.hidden, HIDDEN], [words.blind, HATCHED]];
+    if (block > 1) kinds.push([words.mixed, `color-mix(in srgb, ${PAST} 50%, ${HIDDEN})`]);
+    host.replaceChildren(...kinds.map(([name, ink]) => {
+      const item = document.createElement("li"), swatch = item.appendChild(document.createElement("i"));
+      swatch.style.background = ink;
+      item.append(name);
+      return item;
+    }));
+  }
+
+  // ---------------------------------------------------------------- painting
+
+  paint() {
+    const width = this.root.clientWidth - 40;
+    if (!this.data || width <= 0) return;
+    const {pieces, block, words} = this.data, labels = Array.from({length: this.side}, (_, at) => pieces[at * block]);
+    const height = Math.min(width, TALLEST);
+    this.show({rows: labels, columns: labels, titles: {rows: words.rows, columns: words.columns}}, width, height);
+    const wide = Math.ceil(this.left + this.across + this.columnRoom * Math.SQRT1_2), high = Math.ceil(this.top + this.down) + 4;
+    Object.assign(this.frame.style, {width: `${Math.min(width, wide)}px`, height: `${high}px`});
+    this.mark(this.focused() ? this.cursor : null, null);
+  }
+
+  paintCells() {
+    const pen = sharp(this.cells, this.width, this.height), {left, top, cell, side} = this, gap = cell >= 6 ? 1 : 0;
+    for (let row = 0; row < side; row++) {
+      for (let column = 0; column < side; column++) {
+        const share = this.share(row, column), box = [left + column * cell, top + row * cell, cell - gap, cell - gap];
+        pen.fillStyle = HIDDEN;
+        if (share < 1) pen.fillRect(...box);
+        pen.globalAlpha = share && 0.15 + 0.85 * share;
+        pen.fillStyle = column > row ? FUTURE : PAST;
+        if (share) pen.fillRect(...box);
+        pen.globalAlpha = 1;
+      }
+      if (!this.sees(row)) this.paintBlind(pen, row, cell - gap);
+    }
+    this.paintStairs(pen);
+  }
+
+  paintBlind(pen, row, height) {
+    const {left, across} = this, top = this.top + row * this.cell;
+    pen.save();
+    pen.beginPath();
+    pen.rect(left, top, across, height);
+    pen.clip();
+    pen.strokeStyle = PLATE.dim;
+    pen.beginPath();
+    for (let x = left - height; x < left + across; x += 7) {
+      pen.moveTo(x, top + height);
+      pen.lineTo(x + height, top);
+    }
+    pen.stroke();
+    pen.restore();
+  }
+
+  /** The border between what has been and what is still to come. */
+  paintStairs(pen) {
+    const {left, top, cell, side} = this;
+    pen.strokeStyle = STAIRS;
+    pen.beginPath();
+    pen.moveTo(left, top - 0.5);
+    for (let at = 1; at <= side; at++) {
+      pen.lineTo(left + at * cell - 0.5, top + (at - 1) * cell - 0.5);
+      pen.lineTo(left + at * cell - 0.5, top + at * cell - 0.5);
+    }
+    pen.stroke();
+  }
+}

@@ -1,0 +1,1 @@
+"""Readings as Plotly figures: pure, one function a picture."""

@@ -1,0 +1,113 @@
+"""What one or two configurations weigh, as bars on one scale and as a table. Everything here is arithmetic on the configuration;
+what was measured comes from a run and says so. The picture is plain markup: it follows a slider without any script."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.i18n import Words
+from components.runs import Plan
+from components.theme import DIVERGING, SEQUENTIAL, colour
+from model.cost import bytes_by_precision, cache_bytes_per_token, decoding_flops, parameters, parts
+
+GROUPS = {
+    "embed.token": "embedding",
+    "embed.position": "embedding",
+    "attn.qkv": "attention",
+    "attn.out": "attention",
+    "mlp.up": "mlp",
+    "mlp.gate": "mlp",
+    "mlp.down": "mlp",
+    "head.unembed": "output",
+}
+COLOURS = {
+    "embedding": colour(DIVERGING, 0.24),
+    "attention": colour(SEQUENTIAL, 0.80),
+    "mlp": colour(SEQUENTIAL, 0.45),
+    "output": colour(DIVERGING, 0.10),
+    "norm": "#A9A4B4",
+}
+NARROWEST_LABEL = 0.09
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A figure: what it is, whether it was computed or measured, and its value for each plan as written on the screen."""
+
+    name: str
+    known: str
+    values: tuple[str, ...]
+
+
+def by_group(plan: Plan) -> dict[str, int]:
+    """Parameters by what they do; what appears in no product is a norm."""
+    sums = dict.fromkeys(COLOURS, 0)
+    for part in parts(plan.config):
+        sums[GROUPS.get(part.name, "norm")] += part.total
+    return sums
+
+
+def figures(words: Words, plans: Sequence[Plan]) -> list[Row]:
+    """The computed figures, a row each."""
+
+    def row(name: str, values: Sequence[str]) -> Row:
+        return Row(words(f"size.figures.{name}"), words("size.figures.computed"), tuple(values))
+
+    halves = [bytes_by_precision(plan.config) for plan in plans]
+    return [
+        row("parameters", [words.count(parameters(plan.config)) for plan in plans]),
+        row("weights", [f"{words.bytes(half['fp32'])} · {words.bytes(half['fp16'])}" for half in halves]),
+        row("training", [words.bytes(plan.bytes) for plan in plans]),
+        row("cache", [words.bytes(cache_bytes_per_token(plan.config)) for plan in plans]),
+        row("token_flops", [words.count(decoding_flops(plan.config, plan.config.context - 1)) for plan in plans]),
+        row("step_flops", [words.count(plan.step_flops) for plan in plans]),
+    ]
+
+
+# ---------------------------------------------------------------- markup
+
+
+def bars(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> str:
+    """A bar per plan on a scale that both share, cut into what the parameters do, with the legend below."""
+    sums = [by_group(plan) for plan in plans]
+    widest = max(sum(groups.values()) for groups in sums)
+    rows = "".join(_bar(words, groups, name, widest) for groups, name in zip(sums, names, strict=True))
+    keys = "".join(_key(words, group) for group in COLOURS if any(groups[group] for groups in sums))
+    scale = words("size.figures.scale", most=words.count(widest))
+    return f'<div class="v-plate v-bars">{rows}<p class="v-keys">{keys}</p><p class="v-scale">{html.escape(scale)}</p></div>'
+
+
+def _bar(words: Words, groups: dict[str, int], name: str, widest: int) -> str:
+    total = sum(groups.values())
+    pieces = "".join(_piece(words, group, count, widest, total) for group, count in groups.items() if count)
+    label = f"{name} {words.count(total)}".strip()
+    return f'<div class="v-bar" role="img" aria-label="{html.escape(_told(words, groups, label))}"><b>{html.escape(label)}</b><span>{pieces}</span></div>'
+
+
+def _piece(words: Words, group: str, count: int, widest: int, total: int) -> str:
+    share = count / widest
+    label = words.percent(count / total, 0) if share >= NARROWEST_LABEL else ""
+    title = html.escape(f"{words(f'size.groups.{group}')}: {words.number(count, 0)} ({words.percent(count / total)})")
+    return f'<i title="{title}" style="width:{share:.3%};background:{COLOURS[group]}">{label}</i>'
+
+
+def _told(words: Words, groups: dict[str, int], label: str) -> str:
+    return f"{label}: " + ", ".join(f"{words(f'size.groups.{group}')} {words.count(count)}" for group, count in groups.items() if count)
+
+
+def _key(words: Words, group: str) -> str:
+    return f'<span><i style="background:{COLOURS[group]}"></i>{html.escape(words(f"size.groups.{group}"))}</span>'
+
+
+def table(words: Words, rows: Sequence[Row], names: Sequence[str]) -> str:
+    """The figures as a table, one column a plan, each row marked as computed or measured."""
+    heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names) if any(names) else '<th scope="col"></th>'
+    body = "".join(
+        f'<tr><th scope="row">{html.escape(row.name)}<small>{html.escape(row.known)}</small></th>'
+        + "".join(f"<td>{html.escape(value)}</td>" for value in row.values)
+        + "</tr>"
+        for row in rows
+    )
+    return f'<table class="v-figures"><thead><tr><td></td>{heads}</tr></thead><tbody>{body}</tbody></table>'
