@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 from itertools import count, islice, pairwise
 from typing import Any
@@ -32,6 +33,7 @@ from model.training import (
     train,
 )
 from model.training.divergence import Evidence, explain
+from model.training.memory import keep_freed_memory
 from model.training.weights import Weights
 from model.transformer import Transformer
 
@@ -196,7 +198,8 @@ def test_time_stands_still_between_steps_and_a_run_by_time_ends_annealed() -> No
         steps.append(step)
         next(islice(ticks, 99, None))
     assert [step.seconds for step in steps] == [float(n) for n in range(1, 11)], "one tick a step, however long the pauses"
-    assert steps[-1].fraction == 1 and steps[-1].learning_rate == pytest.approx(SHORT.learning_rate * 0.02)
+    assert steps[-1].fraction == 1
+    assert steps[-1].learning_rate == pytest.approx(SHORT.learning_rate * 0.02)
 
 
 def test_bfloat16_follows_float32_closely_and_leaves_float32_weights() -> None:
@@ -320,15 +323,26 @@ def test_a_diverging_run_stops_names_its_step_and_keeps_good_weights() -> None:
     recipe = replace(
         SHORT, optimiser=SGD(momentum=0.0), learning_rate=1e6, clipping=NoClipping(), warmup=0, schedule=Constant(), budget=Steps(count=200)
     )
-    model, steps = Transformer(TINY), []
+    model = Transformer(TINY)
+    run = train(model, Echo(), recipe)
+    first = next(iter(run))
     with pytest.raises(Refusal) as refused:
-        for step in train(model, Echo(), recipe):
-            steps.append(step)
-    assert str(refused.value).startswith(f"step {len(steps) + 1}: ")
+        list(run)
+    assert str(refused.value).startswith(f"step {run.steps + 1}: ")
     assert refused.value.code.startswith("training.diverged.")
     rows = Echo().next(4)
     loss = torch.nn.functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), ignore_index=PAD)
-    assert loss.item() == pytest.approx(steps[0].loss, abs=1e-4), "the only weights that were ever good are the first"
+    assert loss.item() == pytest.approx(first.loss, abs=1e-4), "the only weights that were ever good are the first"
+
+
+def test_freed_memory_is_kept_for_the_next_step() -> None:
+    keep_freed_memory()
+    pages = 8 * 2**20 // resource.getpagesize()
+    torch.empty(2 * 2**20).fill_(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        torch.empty(2 * 2**20).fill_(1)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < 10 * pages, "twenty times 8 MiB, without asking for each anew"
 
 
 @pytest.mark.parametrize(
@@ -346,7 +360,8 @@ def test_a_diverging_run_stops_names_its_step_and_keeps_good_weights() -> None:
 def test_the_evidence_decides_the_cause(recipe: Recipe, step: int, norms: tuple[float, ...], cause: str) -> None:
     refusal = explain(Evidence(step=step, learning_rate=recipe.learning_rate, norms=norms, width=64, recipe=recipe))
     assert refusal.code == f"training.diverged.{cause}"
-    assert str(refusal).startswith(f"step {step}: ") and "{" not in str(refusal)
+    assert str(refusal).startswith(f"step {step}: ")
+    assert "{" not in str(refusal)
 
 
 class Bad(Echo):

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from model.config import Config, Rotary
 from model.layers.frame import Frame
+from model.layers.mixing import Mixing, Turning
 from model.layers.positions import rotate
 from model.tap import Tap, ignore
 
@@ -48,12 +49,13 @@ class Attention(nn.Module):
 
     def project(self, x: Tensor, frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, size), keys and values (B, G, T, size), turned by position where the scheme is rotary."""
-        heads = self.qkv(x).unflatten(-1, (self.heads + 2 * self.kv_heads, self.size)).transpose(1, 2)
-        turning, v = heads.split((self.heads + self.kv_heads, self.kv_heads), 1)
+        heads = self.qkv(x).unflatten(-1, (self.heads + 2 * self.kv_heads, self.size)).permute(2, 0, 1, 3)
+        turning, v = heads.split((self.heads + self.kv_heads, self.kv_heads))
         if isinstance(self.positions, Rotary) and frame.turn is not None:
-            turning = rotate(turning, self.positions, *frame.turn)
-        q, k = turning.split((self.heads, self.kv_heads), 1)
-        return q, k, v
+            turn = Turning.apply if torch.is_grad_enabled() else rotate
+            turning = turn(turning, self.positions, *frame.turn)
+        q, k = turning.split((self.heads, self.kv_heads))
+        return q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1)
 
     def share(self, kv: Tensor) -> Tensor:
         """Give each group of query heads its one key or value head: (B, G, S, size) to (B, H, S, size)."""
@@ -80,14 +82,12 @@ class Attention(nn.Module):
         return torch.baddbmm(bias, *pairs, alpha=self.scale, beta=0 if frame.bias is None else 1, out=flat).view(shape)
 
     def for_training(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
-        """The same in three dense steps, in whatever precision autocast chose; a blind row comes out as zeros."""
-        where = self.offsets(q, frame)
-        shape = (*q.shape[:-1], k.shape[-2])
-        k, v = k.to(q.dtype), v.to(q.dtype)
-        flat = q.flatten(0, 1), k.flatten(0, 1).transpose(-1, -2)
-        bias = q.new_zeros(1, 1, 1) if where is None else where.to(q.dtype).expand(shape).flatten(0, 1)
-        pattern = torch.softmax(torch.baddbmm(bias, *flat, alpha=self.scale), -1, dtype=q.dtype).view(shape)
-        return (pattern if frame.blind is None else pattern.masked_fill(frame.blind, 0)) @ v
+        """The same in three dense steps whose backward pass is written out; a blind row comes out as zeros."""
+        shape, where = (*q.shape[:-1], k.shape[-2]), self.offsets(q, frame)
+        offsets = q.new_zeros(1, 1, 1) if where is None else _heads_first(where.to(q.dtype).expand(shape))
+        blind = None if frame.blind is None else _heads_first(frame.blind.expand(*shape[:-1], 1))
+        flat = _heads_first(q), _heads_first(k.to(q.dtype)), _heads_first(v.to(q.dtype))
+        return Mixing.apply(*flat, offsets, blind, self.scale).unflatten(0, (shape[1], shape[0])).transpose(0, 1)
 
     def fused(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
         """PyTorch's kernel; it never shows its pattern."""
@@ -101,3 +101,8 @@ class Attention(nn.Module):
         if frame.additive is None or frame.bias is None:
             return frame.additive if frame.bias is None else frame.bias
         return frame.additive + frame.bias
+
+
+def _heads_first(x: Tensor) -> Tensor:
+    """(batch, heads, …) as (heads x batch, …): for what `project` made, without moving a number."""
+    return x.transpose(0, 1).flatten(0, 1)

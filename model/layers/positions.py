@@ -42,7 +42,7 @@ def rotate(x: Tensor, positions: Rotary, cos: Tensor, sin: Tensor) -> Tensor:
     x, rest = x[..., :turned], x[..., turned:]
     if positions.pairing == "halves":
         a, b = x.chunk(2, -1)
-        out = torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+        out = torch.addcmul(torch.cat([b, a], -1) * torch.cat([-sin, sin], -1), x, torch.cat([cos, cos], -1))
     else:
         a, b = x[..., ::2], x[..., 1::2]
         out = torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)

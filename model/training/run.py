@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from model.errors import Refusal
 from model.training.checkpoint import Checkpoint
 from model.training.divergence import Evidence, explain
+from model.training.memory import keep_freed_memory
 from model.training.precision import resolve
 from model.training.recipe import Clip, Recipe
 from model.training.source import Source, deal
@@ -63,6 +64,7 @@ def train(model: Transformer, source: Source, recipe: Recipe, resume: Checkpoint
             given=recipe.context,
             context=model.config.context,
         )
+    keep_freed_memory()
     precision = recipe.precision if resume is None else resume.precision
     run = Run(model, source, recipe, resolve(precision, next(model.parameters()).device), clock)
     if resume is not None:
