@@ -1,0 +1,87 @@
+"""Text to tokens and back: one token a word of the micro-world, and for anything else letters and bytes, so that nothing is lost.
+
+Every word carries the space before it; the text's first word is given one, so that a word is the same token wherever it stands.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Tokenizer as Library
+
+from model.errors import Refusal
+from model.text.spelling import CONSONANTS, SIGNS, VOWELS
+from model.text.world import PIECE, known_pieces
+
+BEGIN, PAD = "<|doc|>", "<|pad|>"
+SPECIAL = (BEGIN, PAD)
+LETTERS = tuple(dict.fromkeys(" " + CONSONANTS + VOWELS + SIGNS + string.punctuation))
+BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A text as the model reads it. `pieces` are what each token shows, `known` whether it is a word of the micro-world,
+    `spans` where it stands in the text (start, end), in characters."""
+
+    ids: tuple[int, ...]
+    pieces: tuple[str, ...]
+    known: tuple[bool, ...]
+    spans: tuple[tuple[int, int], ...]
+
+
+class Tokenizer:
+    """A vocabulary with its rules, kept in the `tokenizers` library's own file format."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        begin, pad = library.token_to_id(BEGIN), library.token_to_id(PAD)
+        self.begin = 0 if begin is None else begin
+        self.pad = self.begin if pad is None else pad
+        self.size = library.get_vocab_size()
+        fallback = (token for token in (*LETTERS, *BYTES) if token not in known_pieces())
+        self._fallback = frozenset(number for token in fallback if (number := library.token_to_id(token)) is not None)
+
+    @classmethod
+    @lru_cache(maxsize=1)
+    def for_world(cls) -> Tokenizer:
+        """The micro-world's tokenizer: its words in alphabetical order, then letters, then bytes."""
+        words = sorted(known_pieces())
+        letters = [letter for letter in LETTERS if letter not in known_pieces()]
+        tokens = [*SPECIAL, *words, *letters, *BYTES]
+        library = Library(models.BPE({token: number for number, token in enumerate(tokens)}, [], byte_fallback=True, ignore_merges=True))
+        library.normalizer = normalizers.Prepend(" ")
+        library.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), "isolated")
+        library.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+        return cls(library)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Tokenizer:
+        """Read a tokenizer.json. Raises `Refusal` if the library cannot make sense of it."""
+        try:
+            return cls(Library.from_file(str(path)))
+        except Exception as error:
+            raise Refusal("tokenizer.file", "{path} is not a tokenizer the `tokenizers` library can read: {why}", path=str(path), why=str(error)) from error
+
+    def save(self, path: Path | str) -> None:
+        """Write tokenizer.json."""
+        self.library.save(str(path))
+
+    def encode(self, text: str) -> Encoding:
+        """Any text at all; the begin token is not added. A lone surrogate, which no text file can hold, becomes a question mark."""
+        found = self.library.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False)
+        pieces = tuple(self.piece(number) for number in found.ids)
+        spans = ((0, 0) if n == 0 and pieces[0] == " " and text[:1] != " " else span for n, span in enumerate(found.offsets))
+        return Encoding(tuple(found.ids), pieces, tuple(number not in self._fallback for number in found.ids), tuple(spans))
+
+    def decode(self, ids: list[int] | tuple[int, ...]) -> str:
+        """The text of some tokens; without the space that the first word was given."""
+        return self.library.decode(list(ids), skip_special_tokens=False)
+
+    def piece(self, number: int) -> str:
+        """One token as it is written, its leading space included; a byte that is no letter by itself as its number."""
+        return self.library.id_to_token(number) or f"<{number}>"
