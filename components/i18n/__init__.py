@@ -50,7 +50,7 @@ class Words:
 
     language: str
 
-    def __call__(self, key: str, **values: Any) -> str:
+    def __call__(self, key: str, /, **values: Any) -> str:
         """The sentence at `key`, its `{placeholders}` filled. Raises `KeyError` for a key that is not in the catalogue."""
         sentence = catalogue(self.language)[key]
         return sentence.format(**values) if values else sentence
