@@ -114,13 +114,18 @@ def test_alibi_takes_its_slope_times_the_distance() -> None:
 
 def test_a_forbidden_cell_keeps_its_score_and_has_no_weight() -> None:
     reading = arithmetic(trace_of(CONFIGS["rotary"]), Cell(0, 0, 3, 9))
-    assert not reading.may_look and reading.weight == 0 and reading.score != 0 and not reading.weighted.any()
+    assert not reading.may_look
+    assert reading.weight == 0
+    assert reading.score != 0
+    assert not reading.weighted.any()
 
 
 def test_a_row_that_sees_nothing_is_all_zeros() -> None:
     reading = arithmetic(trace_of(CONFIGS["rotary"], spec="causal & pad_left(4)"), Cell(1, 0, 2, 1))
     assert reading.denominator == reading.weight == reading.peak == 0
-    assert not reading.mixed.any() and not reading.contribution.any() and np.isfinite(reading.scores).all()
+    assert not reading.mixed.any()
+    assert not reading.contribution.any()
+    assert np.isfinite(reading.scores).all()
 
 
 @pytest.mark.parametrize("config", [CONFIGS["rotary"], CONFIGS["alibi, multi-query, biases"]])
@@ -131,7 +136,8 @@ def test_long_texts_whose_maps_were_not_kept_read_the_same(config: Config) -> No
     np.testing.assert_allclose(arithmetic(long, at).scores, arithmetic(kept, at).scores, atol=1e-5)
     np.testing.assert_allclose(one_head(long, 1, 2).pattern, kept["decoder.blocks.1.attn.pattern"][2], atol=1e-6)
     small = overview(long)
-    assert small.block == 5 and small.maps.shape == (2, config.attention.heads, 60, 60)
+    assert small.block == 5
+    assert small.maps.shape == (2, config.attention.heads, 60, 60)
 
 
 def test_pooling_keeps_every_peak_in_its_square() -> None:
@@ -147,13 +153,15 @@ def test_the_overview_measures_the_sink_and_points_away_from_it() -> None:
     trace = trace_of(CONFIGS["rotary"], 20)
     at_a_glance, pattern = overview(trace), trace["decoder.blocks.1.attn.pattern"].numpy()
     np.testing.assert_allclose(at_a_glance.sinks[1], pattern[:, 1:, 0].mean(1), atol=1e-6)
-    assert at_a_glance.telling.key > 0 and at_a_glance.telling.query - at_a_glance.telling.key >= 2
+    query, key = one_head(trace, *at_a_glance.telling).telling
+    assert key > 0
+    assert query - key >= 2
     np.testing.assert_allclose(at_a_glance.maps[1], pattern)
 
 
 def test_a_single_token_looks_at_itself() -> None:
     trace = trace_of(CONFIGS["rotary"], 1)
-    assert overview(trace).telling == Cell(0, 0, 0, 0)
+    assert one_head(trace, 0, 0).telling == (0, 0)
     assert overview(trace).sinks.tolist() == [[1.0] * 4] * 2
     assert arithmetic(trace, Cell(0, 0, 0, 0)).weight == 1
 
@@ -161,14 +169,17 @@ def test_a_single_token_looks_at_itself() -> None:
 def test_a_token_is_read_along_its_row_and_its_column() -> None:
     reading = one_head(trace_of(CONFIGS["rotary"]), 1, 0)
     read = one_token(reading, 5)
-    assert read.looks.sum() == pytest.approx(1) and not read.looks[6:].any() and not read.looked[:5].any()
+    assert read.looks.sum() == pytest.approx(1)
+    assert not read.looks[6:].any()
+    assert not read.looked[:5].any()
     assert read.looks[5] == read.looked[5]
 
 
 def test_the_strongest_key_may_pass_over_the_sink() -> None:
     reading = one_head(trace_of(CONFIGS["rotary"]), 0, 0)
     reading.pattern[6] = np.array([0.9, 0, 0.08, 0.02] + [0] * 8)
-    assert reading.strongest(6) == 0 and reading.strongest(6, without_sink=True) == 2
+    assert reading.strongest(6) == 0
+    assert reading.strongest(6, without_sink=True) == 2
     assert reading.strongest(0, without_sink=True) == 0
 
 

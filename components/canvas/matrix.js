@@ -63,7 +63,7 @@ class Matrix {
     const wide = Math.max(1, Math.round(this.across * ratio)), high = Math.max(1, Math.round(this.down * ratio));
     const image = pen.createImageData(wide, high), ink = new Uint32Array(image.data.buffer), lit = LIT[map.table];
     this.codes = this.coded();
-    this.spread(wide, high, (pixel, code) => { ink[pixel] = lit[code]; });
+    spread(this.codes, 0, map.rows.length, map.columns.length, wide, high, map.table, (pixel, code) => { ink[pixel] = lit[code]; });
     pen.putImageData(image, Math.round(this.left * ratio), Math.round(this.top * ratio));
     this.paintBlocked(pen);
     if (this.cell >= 14) this.paintGaps(pen);
@@ -75,23 +75,6 @@ class Matrix {
     const {values, share} = this.map, codes = new Uint8Array(values.length);
     for (let i = 0; i < codes.length; i++) codes[i] = Math.max(0, Math.min(255, Math.round(share(values[i]) * 255)));
     return codes;
-  }
-
-  /** Visit every pixel with its cell's code; where several cells share a pixel, with the one furthest from nothing. */
-  spread(wide, high, visit) {
-    const {rows, columns, table} = this.map, R = rows.length, C = columns.length, rest = table === "diverging" ? 127.5 : 0;
-    for (let y = 0; y < high; y++) {
-      const first = Math.floor(y * R / high), last = Math.max(first + 1, Math.floor((y + 1) * R / high));
-      for (let x = 0; x < wide; x++) {
-        const from = Math.floor(x * C / wide), to = Math.max(from + 1, Math.floor((x + 1) * C / wide));
-        let code = this.codes[first * C + from];
-        for (let r = first; r < last; r++) for (let c = from; c < to; c++) {
-          const other = this.codes[r * C + c];
-          if (Math.abs(other - rest) > Math.abs(code - rest)) code = other;
-        }
-        visit(y * wide + x, code);
-      }
-    }
   }
 
   paintBlocked(pen) {

@@ -80,6 +80,31 @@ function percent(share, language) {
   return `${sign}${written(size, size > 0 && size < 9.95 ? 1 : 0)}${thin}%`;
 }
 
+/** Visit every pixel of a picture with its cell's code; where several cells share a pixel, with the one furthest from nothing. */
+function spread(codes, at, rows, columns, wide, high, table, visit) {
+  const nothing = table === "diverging" ? 127.5 : 0;
+  for (let y = 0; y < high; y++) {
+    const first = Math.floor(y * rows / high), last = Math.max(first + 1, Math.floor((y + 1) * rows / high));
+    for (let x = 0; x < wide; x++) {
+      const from = Math.floor(x * columns / wide), to = Math.max(from + 1, Math.floor((x + 1) * columns / wide));
+      let code = codes[at + first * columns + from];
+      for (let r = first; r < last; r++) for (let c = from; c < to; c++) {
+        const other = codes[at + r * columns + c];
+        if (Math.abs(other - nothing) > Math.abs(code - nothing)) code = other;
+      }
+      visit(y * wide + x, code);
+    }
+  }
+}
+
+/** An element of a class, with what it holds; strings become text, never markup. */
+function make(tag, kind, ...inside) {
+  const element = document.createElement(tag);
+  if (kind) element.className = kind;
+  element.append(...inside);
+  return element;
+}
+
 /** A whole number, with a plus where `signed` asks for it and a true minus. */
 const whole = (value, language, signed) =>
   value.toLocaleString(language, {maximumFractionDigits: 0, signDisplay: signed ? "exceptZero" : "auto"}).replace("-", "−");

@@ -34,7 +34,7 @@ def script(folder: Path, *shared: str) -> str:
 
 def style(folder: Path, *shared: str) -> str:
     """A component's whole style sheet: the shared files, then its own."""
-    colours = f":host, .plate {{ --mark: {theme.DARK.accent}; }}"
+    colours = f":host, .plate {{ --spot: {theme.DARK.accent}; }}"
     return "\n".join([colours, *(file.read_text(encoding="utf-8") for file in [*(HERE / name for name in shared), folder / "view.css"])])
 
 
@@ -44,14 +44,20 @@ def envelope(header: Mapping[str, Any], *parts: bytes) -> bytes:
     return b"".join([struct.pack("<I", len(text)), text, *parts])
 
 
-def opened(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
-    """An envelope's header and its parts, inflated: what the browser sees."""
+def split(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """An envelope's header and its parts, as they are."""
     (size,) = struct.unpack_from("<I", data)
     header, at, parts = json.loads(data[4 : 4 + size]), 4 + size, []
     for length in header["parts"]:
-        parts.append(zlib.decompress(data[at : at + length]))
+        parts.append(data[at : at + length])
         at += length
     return header, parts
+
+
+def opened(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """An envelope's header and its parts, inflated: what the browser sees."""
+    header, parts = split(data)
+    return header, [zlib.decompress(part) for part in parts]
 
 
 def squeeze(planes: Sequence[Bytes]) -> bytes:

@@ -39,13 +39,13 @@ class Overview:
     """All maps, small: `maps` (L, H, S, S), each number the largest of `block` × `block` weights, so that no peak is lost.
 
     `sinks` (L, H): the share of its attention that each head gives to the first token, averaged over the later tokens
-    (the sink of Xiao et al. 2023, arXiv:2309.17453). `telling`: a cell worth looking at first.
+    (the sink of Xiao et al. 2023, arXiv:2309.17453). `telling` is the (layer, head) worth looking at first.
     """
 
     maps: Floats
     block: int
     sinks: Floats
-    telling: Cell
+    telling: tuple[int, int]
 
 
 def overview(trace: Trace, side: int = 64) -> Overview:
@@ -60,9 +60,7 @@ def overview(trace: Trace, side: int = 64) -> Overview:
         sinks.append(pattern[:, 1:, 0].mean(1) if length > 1 else pattern[:, 0, 0])
         scores.append((pattern * interest).max(2).sum(1))
     layer, head = np.unravel_index(np.argmax(scores), (len(scores), len(scores[0])))
-    place = np.argmax(_numpy(trace.pattern(int(layer))[int(head)]) * interest)
-    telling = Cell(int(layer), int(head), *(int(at) for at in np.unravel_index(place, (length, length))))
-    return Overview(np.stack(maps), block, np.stack(sinks), telling)
+    return Overview(np.stack(maps), block, np.stack(sinks), (int(layer), int(head)))
 
 
 def pooled(maps: Floats, block: int) -> Floats:
@@ -98,6 +96,12 @@ class HeadReading:
     def length(self) -> int:
         """How many tokens there are."""
         return len(self.pattern)
+
+    @property
+    def telling(self) -> tuple[int, int]:
+        """The (query, key) worth looking at first: the strongest weight across some distance."""
+        query, key = np.unravel_index(np.argmax(self.pattern * _interest(self.length)), self.pattern.shape)
+        return int(query), int(key)
 
     def strongest(self, query: int, *, without_sink: bool = False) -> int:
         """The key that `query` looks at most; `without_sink` passes over the first token where there is another to look at."""
@@ -245,10 +249,7 @@ def arithmetic(trace: Trace, at: Cell) -> CellArithmetic:
 
 
 def _scores(trace: Trace, at: Cell, q: Tensor, k: Tensor) -> Floats:
-    """One row of scores: the trace's own, or from q and k where the text is too long for the trace to have kept its maps."""
-    kept = trace.sites.get(f"decoder.blocks.{at.layer}.attn.scores")
-    if kept is not None:
-        return _numpy(kept[at.head, at.query])
+    """One row of scores from q (size,) and all k (T, size), which spares a long text its whole map."""
     attention, row = trace.model.config.attention, _numpy(k @ q)
     slope = alibi_slopes(attention.heads)[at.head] if isinstance(trace.model.config.positions, Alibi) else 0.0
     return (row / math.sqrt(attention.size) - slope * np.abs(np.arange(len(row)) - at.query)).astype(np.float32)

@@ -9,12 +9,10 @@ export default function (component) {
 class Chart {
   constructor(root) {
     this.root = root;
-    const make = (tag, kind) => Object.assign(document.createElement(tag), {className: kind});
-    this.title = make("h3", "");
-    this.frame = make("div", "matrix");
+    this.title = make("h3");
+    this.frame = make("div", "matrix", make("canvas"), make("canvas"));
     this.frame.tabIndex = 0;
     this.frame.setAttribute("role", "application");
-    this.frame.append(document.createElement("canvas"), document.createElement("canvas"));
     this.scale = make("div", "scale");
     this.readout = make("p", "readout dim");
     this.readout.setAttribute("aria-live", "polite");
