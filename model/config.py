@@ -121,7 +121,7 @@ class PlainMlp:
     """Up, activation, down."""
 
     hidden: Annotated[int, Interval(8, 2_048, step=8)] = 256
-    activation: Activation = "gelu_tanh"
+    activation: Activation = "gelu"
     bias: bool = False
 
     def __post_init__(self) -> None:

@@ -170,9 +170,8 @@ def gpt2(width: int = 32, heads: int = 4, layers: int = 2) -> tuple[Any, Transfo
         for weight in peer.parameters():
             weight.copy_(torch.randn_like(weight) * 0.3)
     attention = Attention(heads=heads, kv_heads=heads, size=width // heads, bias=True, out_bias=True)
-    config = Config(
-        vocabulary=50, context=32, width=width, layers=layers, attention=attention, positions=Learned(), mlp=PlainMlp(hidden=4 * width, bias=True)
-    )
+    mlp = PlainMlp(hidden=4 * width, activation="gelu_tanh", bias=True)
+    config = Config(vocabulary=50, context=32, width=width, layers=layers, attention=attention, positions=Learned(), mlp=mlp)
     ours = Transformer(config).eval()
     ours.load_state_dict({name: as_ours(name, peer.state_dict()) for name in ours.state_dict()})
     return peer, ours

@@ -54,7 +54,7 @@ def _ours() -> Transformer:
     attention = Attention(heads=HEADS, kv_heads=HEADS, size=WIDTH // HEADS, bias=True, out_bias=True)
     config = Config(
         vocabulary=VOCABULARY, context=CONTEXT, width=WIDTH, layers=LAYERS, attention=attention, positions=Learned(), norm=LayerNorm(),
-        mlp=PlainMlp(hidden=4 * WIDTH, bias=True), initialisation=Fixed(),
+        mlp=PlainMlp(hidden=4 * WIDTH, activation="gelu_tanh", bias=True), initialisation=Fixed(),
     )  # fmt: skip
     return Transformer(config).eval().settle()
 

@@ -53,7 +53,7 @@ def _continue(peer, prompt: torch.Tensor, **settings) -> torch.Tensor:
 
 def _ours(layers: int, heads: int, width: int) -> Transformer:
     attention = Attention(heads=heads, kv_heads=heads, size=width // heads, bias=True, out_bias=True)
-    mlp = PlainMlp(hidden=4 * width, bias=True)
+    mlp = PlainMlp(hidden=4 * width, activation="gelu_tanh", bias=True)
     return Transformer(
         Config(vocabulary=VOCABULARY, context=CONTEXT, width=width, layers=layers, attention=attention, positions=Learned(), mlp=mlp)
     ).eval()
