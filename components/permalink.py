@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
@@ -30,9 +30,9 @@ def publish() -> None:
 
 def link(**effective: str) -> str:
     """The full address of what is on the screen, `effective` values (such as a language guessed from the browser) spelled out."""
-    base = (st.context.url or "").partition("?")[0]
+    address = urlsplit(st.context.url or "")
     query = urlencode(parameters(_fields()) | effective)
-    return f"{base}?{query}" if query else base
+    return urlunsplit(address._replace(path=address.path or "/", query=query, fragment=""))
 
 
 def parameters(fields: Iterable[Field[Any]]) -> dict[str, str]:

@@ -159,11 +159,12 @@ def refusal(field: Field[Any]) -> Refusal | None:
     return _refusals().get(field.name)
 
 
-def bind(field: Field[Any], then: Callable[[], None] | None = None, shown: Any = None) -> dict[str, Any]:
+def bind(field: Field[T], then: Callable[[], None] | None = None, shown: T | None = None, accept: Callable[[Any], T] | None = None) -> dict[str, Any]:
     """`key` and `on_change` to splat into a native widget, which then shows and sets this field.
 
     An impossible value is kept out of the state (see `refusal`); an emptied choice means no change. `then` runs after a
-    change; `shown` is what the widget shows instead of the state's value (a default that depends on the run).
+    change; `shown` is what the widget shows instead of the state's value (a default that depends on the run); `accept` turns
+    what the widget gives into the field's value (a text cut to length).
     """
     key = f"w:{field.name}"
     value = get(field) if shown is None else shown
@@ -175,7 +176,7 @@ def bind(field: Field[Any], then: Callable[[], None] | None = None, shown: Any =
         if value is None:
             return
         try:
-            put(field, value)
+            put(field, value if accept is None else accept(value))
         except Refusal as refused:
             _refusals()[field.name] = refused
         else:

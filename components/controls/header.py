@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from components import compute, permalink, state, theme
+from components.canvas.share import share
 from components.compute import Specimen
 from components.i18n import LANGUAGES, Words, guess
 from components.theme import Palette
@@ -111,6 +112,6 @@ def _share(words: Words, palette: Palette) -> None:
     link = permalink.link(lang=words.language, theme=palette.name)
     with opened:
         st.caption(words("shell.share.lead"))
-        st.code(link, language=None, wrap_lines=True)
+        share(words, link)
         if len(link) > LONG_LINK:
             st.caption(words("shell.share.too_long"))

@@ -38,13 +38,10 @@ def prompt(words: Words, specimen: Specimen) -> Prompt:
     examples = presets(words)
     with st.container(key="prompt", gap="xsmall"):
         with st.container(key="prompt-row", horizontal=True, vertical_alignment="top"):
-            given = _field(words, examples[0].text)
+            text = _field(words, examples[0].text)
             _examples(words, examples)
-        text = given[:LIMIT]
         prompt = read(words, specimen, text)
-        chips(words, prompt)
-        for sentence in _remarks(words, specimen, given, prompt, examples):
-            st.caption(sentence)
+        chips(words, prompt, _remarks(words, specimen, prompt, examples))
     return prompt
 
 
@@ -63,28 +60,31 @@ def read(words: Words, specimen: Specimen, text: str) -> Prompt:
 
 
 def _field(words: Words, default: str) -> str:
-    """The text as the reader gave it, however long; the state keeps what fits."""
     chosen = state.get(TEXT)
-    shown = default if chosen is None else chosen
-    given = st.text_area(
+    return st.text_area(
         words("shell.prompt.label"),
         height=68,
         placeholder=words("shell.prompt.placeholder"),
         label_visibility="collapsed",
-        **state.bind(TEXT, shown=shown),
+        **state.bind(TEXT, shown=default if chosen is None else chosen, accept=lambda given: given[:LIMIT]),
     )
-    return given or ""
 
 
 def _examples(words: Words, examples: tuple[Preset, ...]) -> None:
-    with st.popover(words("shell.prompt.presets"), key="examples"):
+    with st.popover(words("shell.prompt.presets"), key="examples", on_change="rerun"), st.container(key="examples-list"):
         for number, example in enumerate(examples):
-            st.button(f"**{example.title}** — {example.text}", key=f"example-{number}", on_click=partial(state.put, TEXT, example.text), type="tertiary")
+            st.button(f"**{example.title}** · {example.text}", key=f"example-{number}", on_click=partial(_choose, example), type="tertiary")
 
 
-def _remarks(words: Words, specimen: Specimen, given: str, prompt: Prompt, examples: tuple[Preset, ...]) -> list[str]:
+def _choose(example: Preset) -> None:
+    state.put(TEXT, example.text)
+    st.session_state["examples"] = False
+
+
+def _remarks(words: Words, specimen: Specimen, prompt: Prompt, examples: tuple[Preset, ...]) -> list[str]:
+    """What was cut, and what to look for in an example."""
     context = words.number(specimen.loaded.model.config.context)
-    long = words("shell.prompt.long", limit=words.number(LIMIT), given=words.number(len(given))) if len(given) > LIMIT else ""
+    long = words("shell.prompt.long", limit=words.number(LIMIT)) if len(prompt.text) == LIMIT else ""
     cut = words("shell.prompt.cut", context=context, cut=words.number(prompt.cut)) if prompt.cut else ""
     look = next((example.look for example in examples if example.text == prompt.text), "")
     return [sentence for sentence in (long, cut, look) if sentence]

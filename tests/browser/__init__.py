@@ -1,1 +1,1 @@
-"""What a person does, in a real Chromium."""
+"""The app as a reader meets it: a real server, a real Chromium."""

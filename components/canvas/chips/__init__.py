@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from components.page import Prompt
 from components.i18n import Words
+from components.page import Prompt
 
 _HERE = Path(__file__).parent
 _view = st.components.v2.component(
@@ -18,18 +19,18 @@ _view = st.components.v2.component(
 )
 
 
-def chips(words: Words, prompt: Prompt, key: str = "chips") -> None:
-    """Show the tokens of a prompt. Pieces are data: the view sets them as text, never as markup."""
-    _view(key=key, data=layout(words, prompt))
+def chips(words: Words, prompt: Prompt, remarks: Sequence[str] = (), key: str = "chips") -> None:
+    """Show the tokens of a prompt, and remarks below them. Pieces are data: the view sets them as text, never as markup."""
+    _view(key=key, data=layout(words, prompt, remarks))
 
 
-def layout(words: Words, prompt: Prompt) -> dict[str, Any]:
+def layout(words: Words, prompt: Prompt, remarks: Sequence[str] = ()) -> dict[str, Any]:
     """What the view draws: pieces with their kind (`begin`, `known`, `outside`) and number, and the words around them."""
     kinds = ["begin", *("known" if known else "outside" for known in prompt.known[1:])]
-    outside = kinds.count("outside")
     return {
         "tokens": [{"piece": piece, "kind": kind, "id": id} for piece, kind, id in zip(prompt.pieces, kinds, prompt.ids, strict=True)],
         "label": words("shell.chips.label", count=len(prompt.ids)),
         "titles": {kind: words(f"shell.chips.{kind}") for kind in ("begin", "known", "outside")},
-        "legend": words("shell.chips.legend", count=outside) if outside else "",
+        "legend": words("shell.chips.legend") if "outside" in kinds else "",
+        "remarks": list(remarks),
     }

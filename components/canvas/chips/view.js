@@ -2,7 +2,7 @@
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector("section") ?? parentElement.appendChild(document.createElement("section"));
   root.setAttribute("aria-label", data.label);
-  root.replaceChildren(row(data), ...(data.legend ? [legend(data)] : []));
+  root.replaceChildren(row(data), remarks(data));
   root.dataset.painted = `${data.tokens.length}:${data.label}`;
 }
 
@@ -21,12 +21,18 @@ function chip({ piece, kind, id }, position, titles) {
   return item;
 }
 
-function legend(data) {
+function remarks(data) {
   const line = document.createElement("p");
-  const sample = document.createElement("span");
-  sample.className = "outside";
-  line.append(sample, document.createTextNode(data.legend));
+  line.setAttribute("aria-live", "polite");
+  const sample = document.createElement("i");
+  line.append(...(data.legend ? [sample, span(data.legend)] : []), ...data.remarks.map(span));
   return line;
+}
+
+function span(sentence) {
+  const node = document.createElement("span");
+  node.textContent = sentence;
+  return node;
 }
 
 function visible(piece) {

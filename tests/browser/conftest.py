@@ -1,0 +1,181 @@
+"""A server started once on a free port, a Chromium started once, and pages opened as readers open them."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser.chromium import ensure
+
+ROOT = Path(__file__).parents[2]
+ARGUMENTS = (
+    "--no-sandbox",
+    "--headless=new",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-quic",
+)
+READY = 60.0
+IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+# ---------------------------------------------------------------- the server
+
+
+@pytest.fixture(scope="session")
+def app_file() -> Path:
+    """The script the server runs; a test module may override it to serve a smaller app."""
+    return ROOT / "app.py"
+
+
+@pytest.fixture(scope="session")
+def server(app_file: Path) -> Iterator[str]:
+    """The address of a running server (`http://localhost:PORT`), ended with the session."""
+    with serve(app_file) as address:
+        yield address
+
+
+class serve:
+    """`with serve(app_file) as address`: a Streamlit server on a free port, ready when entered, ended when left."""
+
+    def __init__(self, app_file: Path) -> None:
+        self._file = app_file
+        self._log = tempfile.TemporaryFile("w+")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def __enter__(self) -> str:
+        command = [sys.executable, "-m", "streamlit", "run", str(self._file), "--server.port", str(self.port)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT)
+        address = f"http://localhost:{self.port}"
+        deadline = time.monotonic() + READY
+        while not _answers(f"{address}/_stcore/health"):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the server did not start:\n{self.log()}")
+            time.sleep(0.05)
+        return address
+
+    def __exit__(self, *failure: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+
+    def log(self) -> str:
+        """What the server has printed so far."""
+        self._log.seek(0)
+        return self._log.read()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return urllib.request.urlopen(url, timeout=1).status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+# ---------------------------------------------------------------- the browser
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """One Chromium for all tests. Fails, never skips, where there is none and none can be installed."""
+    try:
+        executable = ensure()
+    except SystemExit as reason:
+        pytest.fail(str(reason))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Traffic:
+    """What a page asked for and complained about."""
+
+    hosts: set[str] = field(default_factory=set)
+    complaints: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A page as one reader sees it, with its traffic."""
+
+    page: Page
+    traffic: Traffic
+
+    def settle(self) -> Page:
+        """Wait until the script rests; see `settled`."""
+        return settled(self.page)
+
+
+@pytest.fixture
+def visit(server: str, chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    """`visit(path, width=1440, height=900, locale="pt-BR", scheme="light")`: a new reader (own context) at `path`, settled."""
+    contexts = []
+
+    def open_page(path: str = "/", width: int = 1440, height: int = 900, locale: str = "pt-BR", scheme: str = "light") -> Visit:
+        context = chromium.new_context(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
+        contexts.append(context)
+        page, traffic = context.new_page(), Traffic()
+        page.on("request", lambda request: traffic.hosts.add(urlsplit(request.url).hostname or ""))
+        page.on("websocket", lambda socket: traffic.hosts.add(urlsplit(socket.url).hostname or ""))
+        page.on("pageerror", lambda error: traffic.complaints.append(str(error)))
+        page.goto(path if path.startswith("http") else server + path)
+        page.wait_for_selector(".st-key-header", timeout=30_000)
+        return Visit(settled(page), traffic)
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(visit: Callable[..., Visit]) -> Page:
+    """The front page at 1440 × 900, in Portuguese and the light theme, settled."""
+    return visit().page
+
+
+def settled(page: Page, still: int = 150) -> Page:
+    """Wait until no script runs and none has started for `still` milliseconds; then the picture is the last one."""
+    page.wait_for_selector(IDLE, timeout=30_000)
+    while True:
+        page.wait_for_timeout(still)
+        if page.query_selector(IDLE):
+            return page
+        page.wait_for_selector(IDLE, timeout=30_000)
+
+
+def painted(page: Page, key: str, revision: str | None = None) -> str:
+    """Wait until the canvas under `.st-key-<key>` says it has painted (`revision`, or anything); return what it says."""
+    handle = page.wait_for_function(
+        """([key, revision]) => {
+            const holder = document.querySelector(`.st-key-${key}`);
+            const inside = (node) => node && (node.dataset?.painted ? node : [...(node.shadowRoot?.children ?? []), ...(node.children ?? [])].map(inside).find(Boolean));
+            const said = inside(holder)?.dataset.painted;
+            return said && (revision === null || said === revision) ? said : null;
+        }""",
+        arg=[key, revision],
+    )
+    return handle.json_value()
+
+
+@pytest.fixture(scope="session")
+def settle() -> Callable[[Page], Page]:
+    """`settled`, for test modules that rather take it as a fixture."""
+    return settled
