@@ -30,6 +30,7 @@ from model.training import (
     Trapezoid,
     load_run,
     save_run,
+    session,
     train,
 )
 from model.training.divergence import Evidence, explain
@@ -397,3 +398,57 @@ def test_rows_longer_than_the_model_reads_are_refused() -> None:
 def test_half_precision_weights_are_refused() -> None:
     with pytest.raises(Refusal, match="training moves float32 weights"):
         train(Transformer(TINY).half(), Echo(), SHORT)
+
+
+# ---------------------------------------------------------------- from a preset to a run
+
+
+@pytest.mark.parametrize("name", session.presets())
+def test_every_preset_is_read_back_as_it_is_written(name: str) -> None:
+    given = session.preset(name)
+    assert session.read(json.loads(json.dumps(session.write(given)))) == given
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"model": {}}, "a preset has config, recipe, world and lessons, not model"),
+        ({"world": {"rain": 1}}, "the world has no dial rain; it has portuguese"),
+        ({"recipe": {"batch": 0}}, "batch is a whole number"),
+        ({"lessons": [{"until": 10}]}, "a lesson has until, kinds and share"),
+    ],
+)
+def test_a_preset_that_cannot_be_is_refused(given: dict[str, Any], told: str) -> None:
+    with pytest.raises(Refusal, match=told):
+        session.read(given)
+
+
+def test_an_unknown_preset_names_the_known_ones() -> None:
+    with pytest.raises(Refusal, match="no preset huge; choose from embedded, live"):
+        session.preset("huge")
+
+
+def test_the_world_is_learned_and_the_run_resumes_bit_for_bit(tmp_path: Any) -> None:
+    small = {
+        "config": {
+            "context": 64,
+            "width": 16,
+            "layers": 1,
+            "attention": {"heads": 1, "kv_heads": 1, "size": 16},
+            "mlp": {"kind": "PlainMlp", "hidden": 32},
+        },
+        "recipe": {"batch": 2, "context": 64, "warmup": 2, "learning_rate": 0.02, "budget": {"kind": "Steps", "count": 40}},
+        "lessons": [{"until": 60, "kinds": ["copy"], "share": 0.9}],
+    }
+    whole = session.begin(session.read(small))
+    losses = [step.loss for step in whole.run]
+    assert losses[-1] < losses[0] - 1
+    first = session.begin(session.read(small))
+    head = [step.loss for step in islice(first.run, 25)]
+    save_run(tmp_path, first.run.checkpoint())
+    second = session.begin(session.read(small), load_run(tmp_path))
+    assert head + [step.loss for step in second.run] == losses
+    assert torch.equal(weights_of(second.model), weights_of(whole.model))
+    card = second.card({"ratio": 3.0})
+    assert (card["tokens_seen"], card["steps"], card["seed"], card["ratio"]) == (whole.run.tokens, 40, 0, 3.0)
+    assert session.read(json.loads(json.dumps(card["preset"]))) == second.preset
