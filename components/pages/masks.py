@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,128 +14,25 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import compute, page, state
 from components.canvas.map import Matrix, matrix_map, pack
-from components.canvas.painter import WIDEST, Board, painter
+from components.canvas.painter import Board, painter
 from components.canvas.patterns import Picture, patterns
 from components.canvas.plate import visible
+from components.controls import mask
 from components.figures import masking as figures
 from components.page import Page, Session, block, exhibit
 from model.analysis import masking
+from model.analysis.attention import overview
 from model.analysis.masking import LossReading, MapsReading, NextReading, Saving
-from model.errors import Refusal
-from model.layers.masks import And, Bidirectional, Causal, Mask, Or, Packed, PadLeft, PadRight, Painted, Prefix, Window, parse
 from model.trace import Trace
 
 Booleans = NDArray[np.bool_]
 
-# ---------------------------------------------------------------- the state
+# Counted from 1, as the screen does; 0 leaves the choice to the page.
+LAYER = state.integer("m.layer", 0, 0, 96)
+HEAD = state.integer("m.head", 0, 0, 128)
 
-_SPEC = state.text("m.spec", "causal & window(2)", 20_000)
-
-
-def _readable(given: str) -> str:
-    text = _SPEC.read(given)
-    parse(text, {"painted": Causal()})
-    return text
-
-
-def _painted(given: str) -> Painted:
-    length, _, bits = given.partition(".")
-    if not (length.isascii() and length.isdigit() and 0 < int(length[:4]) <= WIDEST):
-        raise Refusal("link.painted", "a painted mask begins with its length, 1 to {widest}; got {given!r}", widest=WIDEST, given=given[:40])
-    return Painted(int(length), state.unpack(bits, WIDEST**2 // 8).hex())
-
-
-SPEC = state.Field("m.spec", _SPEC.default, _readable, _SPEC.write)
-PAINT: state.Field[Any] = state.Field("m.paint", None, _painted, lambda mask: f"{mask.length}.{state.pack(bytes.fromhex(mask.bits))}")
-LAYER = state.integer("m.layer", 0, 0, 95)
-HEAD = state.integer("m.head", 0, 0, 127)
-DRAFT = state.text("m.draft", "", 20_000)  # what stands in the specification's field, readable or not
-NUMBERS = {name: state.integer(f"m.{name}", 0, 0, 1_024) for name in ("left", "right", "prefix", "window", "packed")}  # 0: follows the text
-NAMES = ("causal", "bidirectional", "left", "right", "prefix", "window", "packed", "hand")
-
-
-def current() -> Mask:
-    """The mask on the screen."""
-    return parse(state.get(SPEC), {"painted": state.get(PAINT) or Causal()})
-
-
-def made(name: str, number: int) -> Mask:
-    """A pattern of the gallery with its number; the hand-made one is the state's, or causal while nothing is painted."""
-    match name:
-        case "bidirectional":
-            return Bidirectional()
-        case "left":
-            return Causal() & PadLeft(number)
-        case "right":
-            return Causal() & PadRight(number)
-        case "prefix":
-            return Causal() | Prefix(number)
-        case "window":
-            return Causal() & Window(max(number, 1))
-        case "packed":
-            return Causal() & Packed((max(number, 1),))
-        case "hand":
-            return state.get(PAINT) or Causal()
-        case _:
-            return Causal()
-
-
-def recognised(mask: Mask) -> tuple[str, int]:
-    """Which pattern of the gallery a mask is, and its number; "own" for any other combination."""
-    match mask:
-        case Causal():
-            return "causal", 0
-        case Bidirectional():
-            return "bidirectional", 0
-        case And((Causal(), PadLeft(number))):
-            return "left", number
-        case And((Causal(), PadRight(number))):
-            return "right", number
-        case Or((Causal(), Prefix(number))):
-            return "prefix", number
-        case And((Causal(), Window(number))):
-            return "window", number
-        case And((Causal(), Packed((number,)))):
-            return "packed", number
-        case Painted():
-            return "hand", 0
-        case _:
-            return "own", 0
-
-
-def number_for(name: str, length: int) -> int:
-    """A pattern's number: the reader's, or one that shows something in a text of this length."""
-    natural = {"left": max(length // 5, 1), "right": max(length // 5, 1), "prefix": max(length // 3, 2), "window": max(length // 5, 2), "packed": max(length // 2, 1)}
-    return min(state.get(NUMBERS[name]) or natural[name], length) if name in NUMBERS else 0
-
-
-# ---------------------------------------------------------------- what changes it
-
-
-def _set(spec: str) -> None:
-    state.put(SPEC, spec)
-    state.put(DRAFT, spec)
-
-
-def _choose(length: int, name: str) -> None:
-    if name == "hand":
-        if state.get(PAINT) is None:
-            _paint(current().build(length).numpy())
-        _set("painted")
-    else:
-        _set(str(made(name, number_for(name, length))))
-
-
-def _paint(allowed: Booleans) -> None:
-    if len(allowed) <= WIDEST:
-        state.put(PAINT, Painted.of(allowed))
-        _set("painted")
-
-
-def _adopt() -> None:
-    with suppress(Refusal):
-        state.put(SPEC, state.get(DRAFT) or SPEC.default)
-
+LISTED = 256  # tokens up to which the table lists every pair
+LEAST = 0.001  # above that, the change from which it does
 
 # ---------------------------------------------------------------- the page
 
@@ -153,25 +48,36 @@ def render(session: Session) -> None:
 def bench(session: Session) -> None:
     """Everything that depends on the mask."""
     length = len(session.prompt.ids)
-    mask = current()
-    name, number = recognised(mask)
-    if name in NUMBERS and number:
-        state.put(NUMBERS[name], min(number, 1_024))
-    allowed = mask.build(length).numpy()
-    pictures = [Picture(each, session.words(f"masks.pattern.{each}"), _picture(each, name, allowed)) for each in NAMES]
-    patterns("patterns", session.words("masks.gallery.title"), pictures, name, partial(_choose, length))
+    shown = mask.current()
+    name, number = mask.recognised(shown)
+    mask.note_number(name, number)
+    allowed = shown.build(length).numpy()
+    pictures = [Picture(each, session.words(f"masks.pattern.{each}"), _picture(each, name, allowed)) for each in mask.NAMES]
+    patterns("patterns", session.words("masks.gallery.title"), pictures, name, partial(mask.choose, length))
     left, right = st.columns([11, 10], gap="large")
     with left:
         _painting(session, allowed)
+    default, masked = _traces(session, str(shown))
     with right:
-        _controls(session, name, allowed)
-    effects(session, str(mask))
+        _controls(session, name, length)
+        _next(session, masking.next_tokens(default, masked))
+    where(session, str(shown))
+    left, right = st.columns([11, 10], gap="large")
+    with left:
+        _losses(session, default, masked)
+    with right:
+        _saving(session, masking.saving(allowed, session.specimen.loaded.model.config))
+
+
+def _traces(session: Session, spec: str) -> tuple[Trace, Trace]:
+    """The text as the model was trained to read it, and under the mask."""
+    return compute.traced(session.specimen, session.prompt.ids), compute.traced(session.specimen, session.prompt.ids, spec)
 
 
 def _picture(each: str, chosen: str, allowed: Booleans) -> Booleans:
     if each == chosen:
         return allowed
-    return made(each, number_for(each, len(allowed))).build(len(allowed)).numpy()
+    return mask.made(each, mask.number_for(each, len(allowed))).build(len(allowed)).numpy()
 
 
 def _painting(session: Session, allowed: Booleans) -> None:
@@ -180,7 +86,7 @@ def _painting(session: Session, allowed: Booleans) -> None:
     exhibit(
         session,
         "mask",
-        lambda: painter("painter", words, allowed, pieces, board, _paint),
+        lambda: painter("painter", words, allowed, pieces, board, mask.paint),
         _kept(session, allowed),
         lambda: _mask_table(session, allowed),
     )
@@ -192,7 +98,8 @@ def _kept(session: Session, allowed: Booleans) -> str:
     sentences = [words("masks.painter.reading", pairs=words.number(pairs), all=words.number(allowed.size), share=words.percent(pairs / allowed.size))]
     if len(ahead):
         row, column = (int(at) for at in ahead[0])
-        sentences.append(words("masks.painter.ahead", count=words.number(len(ahead)), row=row + 1, token=pieces[row], future=pieces[column]))
+        key = f"masks.painter.ahead_{_plural(len(ahead))}"
+        sentences.append(words(key, count=words.number(len(ahead)), row=row + 1, token=pieces[row], future=pieces[column]))
     sentences += _blind(session, allowed)
     return " ".join(sentences)
 
@@ -202,14 +109,18 @@ def _blind(session: Session, allowed: Booleans) -> list[str]:
     if not len(rows):
         return []
     named = ", ".join(map(str, rows[:12])) + (" …" if len(rows) > 12 else "")
-    return [session.words(f"masks.painter.blind_{'one' if len(rows) == 1 else 'many'}", rows=named)]
+    return [session.words(f"masks.painter.blind_{_plural(len(rows))}", rows=named)]
+
+
+def _plural(count: int) -> str:
+    return "one" if count == 1 else "many"
 
 
 def _mask_table(session: Session, allowed: Booleans) -> pd.DataFrame:
     words = session.words
     columns = {
         "row": np.arange(len(allowed)) + 1,
-        "query": session.prompt.pieces,
+        "query": [visible(piece) for piece in session.prompt.pieces],
         "keys": allowed.sum(1),
         "ahead": np.triu(allowed, 1).sum(1),
         "bits": ["".join("01"[on] for on in row) for row in allowed.astype(int)],
@@ -220,30 +131,28 @@ def _mask_table(session: Session, allowed: Booleans) -> pd.DataFrame:
 # ---------------------------------------------------------------- beside the painting
 
 
-def _controls(session: Session, name: str, allowed: Booleans) -> None:
-    words, length = session.words, len(allowed)
+def _controls(session: Session, name: str, length: int) -> None:
+    words = session.words
     st.subheader(words(f"masks.pattern.{name}"))
     st.markdown(words(f"masks.about.{name}"))
-    if name in NUMBERS and length > 2:
-        then = partial(_choose, length, name)
-        st.slider(words(f"masks.parameter.{name}"), 1, length, **state.bind(NUMBERS[name], then=then, shown=number_for(name, length)))
+    if name in mask.NUMBERS and length > 2:
+        bound = state.bind(mask.NUMBERS[name], then=partial(mask.choose, length, name), shown=mask.number_for(name, length))
+        st.slider(words(f"masks.parameter.{name}"), 1, length, **bound)
     _specification(session)
-    _saving(session, masking.saving(allowed, session.specimen.loaded.model.config))
 
 
 def _specification(session: Session) -> None:
-    words, spec = session.words, state.get(SPEC)
-    draft = state.get(DRAFT) or spec
-    st.text_input(words("masks.spec.label"), help=words("masks.spec.help"), max_chars=20_000, **state.bind(DRAFT, then=_adopt, shown=draft))
-    try:
-        SPEC.read(SPEC.write(draft))
-    except Refusal as refused:
-        page.note(session, words("masks.spec.kept", reason=words.refusal(refused), spec=spec))
+    words = session.words
+    text, refused = mask.draft()
+    bound = state.bind(mask.DRAFT, then=mask.adopt, shown=text)
+    st.text_input(words("masks.spec.label"), help=words("masks.spec.help"), max_chars=mask.LIMIT, **bound)
+    if refused:
+        page.note(session, words("masks.spec.kept", reason=words.refusal(refused), spec=state.get(mask.SPEC)))
 
 
 def _saving(session: Session, saving: Saving) -> None:
     words = session.words
-    st.markdown(f"**{words('masks.saving.title')}**")
+    st.subheader(words("masks.saving.title"))
     share = saving.causal / saving.all
     full = saving.length * saving.cache_bytes_per_key
     columns = st.columns(3)
@@ -268,36 +177,33 @@ def _operations(session: Session, flops: float) -> str:
 
 
 @block
-def effects(session: Session, spec: str) -> None:
-    """The same text read by default and under the mask of this specification."""
-    default = compute.traced(session.specimen, session.prompt.ids)
-    masked = compute.traced(session.specimen, session.prompt.ids, spec)
-    _where(session, spec, default, masked)
-    left, right = st.columns(2, gap="large")
-    with left:
-        _next(session, masking.next_tokens(default, masked))
-    with right:
-        _losses(session, default, masked)
-
-
-def _where(session: Session, spec: str, default: Trace, masked: Trace) -> None:
+def where(session: Session, spec: str) -> None:
+    """One head's map, by default and under the mask of this specification."""
     words, config = session.words, session.specimen.loaded.model.config
     st.subheader(words("masks.maps.title"))
     with st.container(horizontal=True, gap="large"):
-        layer = _pick(words("masks.maps.layer"), LAYER, config.layers)
-        head = _pick(words("masks.maps.head"), HEAD, config.attention.heads)
-    reading = masking.maps(default, masked, layer, head)
+        telling = _telling(session)
+        layer = _pick(words("masks.maps.layer"), LAYER, config.layers, telling[0])
+        head = _pick(words("masks.maps.head"), HEAD, config.attention.heads, telling[1])
+    reading = masking.maps(*_traces(session, spec), layer, head)
     exhibit(session, "maps", lambda: _maps(session, spec, reading), _moved(session, reading), lambda: _maps_table(session, reading))
 
 
-def _pick(label: str, field: state.Field[int], count: int) -> int:
-    chosen = min(state.get(field), count - 1)
-    st.segmented_control(label, range(count), format_func=lambda at: str(at + 1), required=True, **state.bind(field, shown=chosen))
-    return chosen
+def _telling(session: Session) -> bytes:
+    """The layer and the head that the attention page would show first, each a byte."""
+    specimen, ids = session.specimen, session.prompt.ids
+    return compute.packed("masks.telling", specimen.id, ids, make=lambda: bytes(overview(compute.traced(specimen, ids)).telling))
+
+
+def _pick(label: str, field: state.Field[int], count: int, telling: int) -> int:
+    wanted = state.get(field)
+    chosen = wanted if 0 < wanted <= count else telling + 1
+    st.segmented_control(label, range(1, count + 1), required=True, **state.bind(field, shown=chosen))
+    return chosen - 1
 
 
 def _maps(session: Session, spec: str, reading: MapsReading) -> None:
-    causal = np.tri(len(reading.default), dtype=bool)
+    causal = _causal(reading)
     sheets = (
         ("default", reading.default, causal),
         ("masked", reading.masked, reading.allowed),
@@ -339,10 +245,11 @@ def _moved(session: Session, reading: MapsReading) -> str:
 
 
 def _maps_table(session: Session, reading: MapsReading) -> pd.DataFrame:
-    """All pairs of a text up to `WIDEST` tokens, of a longer one those that changed most; largest change first."""
-    order = np.argsort(-np.abs(reading.difference), axis=None, kind="stable")[: WIDEST**2]
-    query, key = np.unravel_index(order, reading.default.shape)
-    pieces = np.array(session.prompt.pieces)
+    """Pair by pair, the largest change first; of a long text only the changes from `LEAST`."""
+    words, short = session.words, len(reading.default) <= LISTED
+    query, key = np.nonzero(_causal(reading) | reading.allowed if short else np.abs(reading.difference) >= LEAST)
+    order = np.argsort(-np.abs(reading.difference[query, key]), kind="stable")
+    query, key, pieces = query[order], key[order], np.array([visible(piece) for piece in session.prompt.pieces], object)
     columns = {
         "row": query + 1,
         "query": pieces[query],
@@ -350,9 +257,13 @@ def _maps_table(session: Session, reading: MapsReading) -> pd.DataFrame:
         "key": pieces[key],
         "default": reading.default[query, key],
         "masked": reading.masked[query, key],
-        "difference": reading.difference[query, key],
     }
-    return pd.DataFrame({session.words(f"masks.table.{name}"): values for name, values in columns.items()})
+    title = words("masks.table.difference") if short else words("masks.table.difference_from", least=words.percent(LEAST))
+    return pd.DataFrame({words(f"masks.table.{name}"): values for name, values in columns.items()} | {title: reading.difference[query, key]})
+
+
+def _causal(reading: MapsReading) -> Booleans:
+    return np.tri(len(reading.default), dtype=bool)
 
 
 # ---------------------------------------------------------------- what comes next
@@ -420,7 +331,8 @@ def _surprise(session: Session, reading: LossReading, pieces: Sequence[str]) -> 
     grew = float(reading.masked[at] - reading.default[at]) >= 0.005
     same = np.abs(reading.masked - reading.default).max() < 0.005
     key = "same" if same else "reading" if grew else "better"
-    told = words("masks.loss.leak", count=words.number(int(reading.told.sum()))) if reading.told.any() else ""
+    count = int(reading.told.sum())
+    told = words(f"masks.loss.leak_{_plural(count)}", count=words.number(count)) if count else ""
     sentence = words(
         f"masks.loss.{key}", before=before, after=after, token=visible(pieces[at]), place=at + 2, worst_before=worst_before, worst_after=worst_after
     )
@@ -446,4 +358,4 @@ def _chart(key: str, figure: object) -> None:
     st.plotly_chart(figure, theme=None, key=f"chart-{key}", config={"displayModeBar": False})
 
 
-PAGE = Page("masks", render, (SPEC, PAINT, LAYER, HEAD))
+PAGE = Page("masks", render, (mask.SPEC, mask.PAINT, LAYER, HEAD))

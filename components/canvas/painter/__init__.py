@@ -10,6 +10,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,10 @@ def painter(key: str, words: Words, allowed: Booleans, pieces: Sequence[str], bo
     """Show a mask to paint on; `then` is given the new mask after each stroke. Pieces are data: they are drawn as text."""
 
     def stroke() -> None:
-        painted = board.take(state.sent(key, "stroke"))
-        if painted is not None:
-            then(painted)
+        with suppress(Refusal):
+            painted = board.take(state.sent(key, "stroke"))
+            if painted is not None:
+                then(painted)
 
     labels = {name: words(f"masks.painter.{name}") for name in WORDS}
     _view(key=key, data=layout(allowed, pieces, board.show(allowed), labels), on_stroke_change=stroke)

@@ -3,7 +3,7 @@
 
 const PAST = colour(SEQUENTIAL, 206), FUTURE = colour(DIVERGING, 52), HIDDEN = "#1f1e28", STAIRS = "#6d6880";
 const HATCHED = `repeating-linear-gradient(135deg, ${HIDDEN} 0 3px, ${PLATE.dim} 3px 4px)`;
-const UNDOS = 60, TALLEST = 600;
+const UNDOS = 60, TALLEST = 540;
 const BRUSHES = ["cell", "row", "column"], ACTS = ["undo", "invert"];
 
 export default function (component) {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,8 @@ def patterns(key: str, title: str, pictures: Sequence[Picture], chosen: str, the
     """Show the pictures; `then` is given the name of the one that was chosen."""
 
     def choice() -> None:
-        then(received(state.sent(key, "choice"), pictures))
+        with suppress(Refusal):
+            then(received(state.sent(key, "choice"), pictures))
 
     _view(key=key, data=layout(title, pictures, chosen), on_choice_change=choice)
 
