@@ -16,7 +16,7 @@ from components.page import Prompt
 LIMIT = 20_000
 TEXT = state.text("text", None, LIMIT)
 FIELDS = (TEXT,)
-PRESETS = ("sky", "agreement", "gift", "pronoun", "copy", "repeat", "translation", "brackets", "invented")
+PRESETS = ("sky", "agreement", "gift", "pronoun", "question", "repeat", "translation", "counting", "brackets", "invented")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Words: every sentence of the screen, by place, in each language; and numbers as that language writes them.
 
 One folder per language, one TOML file per place; `attention.toml` holds the keys `attention.…`. Nothing here remembers a
-language: `words_in(language)` is asked at each run.
+language: each run makes its own `Words`.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ def _flat(prefix: str, table: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield f"{prefix}.{name}", value
 
 
+@lru_cache
+def _setting_names(language: str) -> dict[str, str]:
+    """What the editor calls each setting: field name → name on the screen."""
+    named = (key.split(".") for key in catalogue(language) if key.startswith("settings.") and key.endswith(".name"))
+    return {parts[-2]: catalogue(language)[".".join(parts)] for parts in named if len(parts) > 2}
+
+
 @dataclass(frozen=True)
 class Words:
     """The voice of one language."""
@@ -60,12 +67,20 @@ class Words:
         return key in catalogue(self.language)
 
     def refusal(self, refused: Refusal) -> str:
-        """A refusal in this language, or in its own English where it has no translation."""
+        """A refusal as a whole sentence in this language, or in its own English where it has no translation."""
         key = f"errors.{refused.code}"
-        if not self.has(key):
-            return str(refused)
-        values = {name: self.number(value) if isinstance(value, float) else value for name, value in refused.values.items()}
-        return self(key, **values)
+        sentence = self(key, **self._spoken(refused.values)) if self.has(key) else str(refused)
+        first, _, rest = sentence.partition(" ")
+        named = "_" in first or "." in first
+        return f"{first if named else first[:1].upper() + first[1:]} {rest}".rstrip() + ("" if sentence.endswith((".", "?", "!")) else ".")
+
+    def _spoken(self, values: dict[str, Any]) -> dict[str, Any]:
+        """A refusal's operands as this language writes them: numbers with its separators, settings by their names on the screen."""
+        spoken = {name: self.number(value) if isinstance(value, float) else value for name, value in values.items()}
+        if "name" in values:
+            setting = str(values["name"]).rpartition(".")[2]
+            spoken["name"] = _setting_names(self.language).get(setting, values["name"])
+        return spoken
 
     # ------------------------------------------------------------ numbers
 
@@ -124,8 +139,3 @@ def _places(value: float) -> int:
     if size == int(size) or size >= 1_000:
         return 0
     return 1 if size >= 100 else 2 if size >= 10 else 3
-
-
-def words_in(language: str) -> Words:
-    """The voice of `language`."""
-    return Words(language)
