@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from model.checkpoints.loading import Loaded, Report, load, read_config
-from model.checkpoints.saving import save
+from model.checkpoints.loading import OURS, Loaded, Report, load, read_config
+from model.checkpoints.saving import refuse_unless_free, save
 
 EMBEDDED = Path(__file__).parents[1] / "embedded"
 """The trained model that comes with the repository."""
 
-__all__ = ["EMBEDDED", "Loaded", "Report", "load", "read_config", "save"]
+__all__ = ["EMBEDDED", "OURS", "Loaded", "Report", "load", "read_config", "refuse_unless_free", "save"]

@@ -71,12 +71,13 @@ class Replacement:
     """A folder being written beside the one it will replace.
 
     Inside `with`, `path` is a temporary folder; leaving it without an exception puts it in place, leaving it with one
-    removes it. A folder that holds anything but the files of `ours` is not replaced: raises `Refusal`.
+    removes it. Files named in `carried` come along from the old folder. One that holds anything but files named in `ours` is
+    not replaced: raises `Refusal`.
     """
 
-    def __init__(self, folder: Path, ours: Iterable[str]) -> None:
-        self.folder = folder.absolute()
-        refuse_foreign(self.folder, frozenset(ours))
+    def __init__(self, folder: Path, ours: Iterable[str], carried: Iterable[str] = ()) -> None:
+        self.folder, self.carried = folder.absolute(), tuple(carried)
+        refuse_foreign(self.folder, (*ours, *self.carried))
 
     def __enter__(self) -> Path:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,11 @@ class Replacement:
             shutil.rmtree(self.path, ignore_errors=True)
             return
         for file in self.path.iterdir():
+            file.chmod(0o644)
             _flush(file)
+        for name in self.carried:
+            if (self.folder / name).exists():
+                os.link(self.folder / name, self.path / name)
         old = self.path.with_name(self.path.name + "-old")
         if self.folder.exists():
             os.rename(self.folder, old)
@@ -97,11 +102,15 @@ class Replacement:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def refuse_foreign(folder: Path, ours: frozenset[str]) -> None:
-    """Raise `Refusal` if a checkpoint written to `folder` would replace anything that is none."""
+def refuse_foreign(folder: Path, ours: Iterable[str]) -> None:
+    """Raise `Refusal` if a checkpoint written to `folder` would replace anything that is none. Half-written files of ours
+    (`.card.json.1234`) are ours too."""
     if folder.exists() and not folder.is_dir():
         raise Refusal("checkpoint.no_folder", "{folder} is a file; a checkpoint needs a folder", folder=str(folder))
-    foreign = sorted(file.name for file in folder.iterdir() if file.name not in ours) if folder.exists() else []
+    known = (*ours,)
+    hidden = tuple(f".{name}." for name in known)
+    found = sorted(file.name for file in folder.iterdir()) if folder.exists() else []
+    foreign = [name for name in found if name not in known and not name.startswith(hidden)]
     if foreign:
         raise Refusal(
             "checkpoint.foreign",

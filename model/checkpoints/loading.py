@@ -26,6 +26,7 @@ from model.text.tokenizer import Tokenizer
 from model.transformer import Transformer
 
 OURS = "vitrine"
+"""The `model_type` of our own checkpoints."""
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "card.json"
 LAYER = re.compile(r"^(decoder\.blocks\.)(\d+)(\..*)$")
 

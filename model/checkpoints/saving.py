@@ -10,15 +10,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from model.checkpoints.files import Replacement, fingerprint, write_json
+from model.checkpoints.files import Replacement, fingerprint, refuse_foreign, write_json
 from model.checkpoints.loading import CARD, CONFIG, OURS, TOKENIZER, WEIGHTS
 from model.config import to_dict
 from model.errors import Refusal
 from model.text.tokenizer import Tokenizer
 from model.transformer import Transformer
 
-RUN_TENSORS, RUN_FACTS = "run.safetensors", "run.json"
-FILES = (CONFIG, WEIGHTS, TOKENIZER, CARD, RUN_TENSORS, RUN_FACTS)
+FILES = (CONFIG, WEIGHTS, TOKENIZER, CARD)
+BESIDE = ("run.safetensors", "run.json")
+"""What training keeps beside a checkpoint to go on from; saving again leaves it there."""
 TYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
@@ -35,7 +36,7 @@ def save(
     The card records length and SHA-256 of the other files under `files`; `load` checks them. Raises `Refusal` if the folder
     holds anything else, or if a weight is not finite or too large for fp16.
     """
-    with Replacement(Path(folder), FILES) as path:
+    with Replacement(Path(folder), FILES, carried=BESIDE) as path:
         write_json(path / CONFIG, {"model_type": OURS} | to_dict(model.config))
         save_file(_stored(model, precision), path / WEIGHTS, metadata={"format": "pt"})
         if tokenizer is not None:
@@ -43,6 +44,11 @@ def save(
         written = dict(card or {}) | {"files": {file.name: fingerprint(file) for file in sorted(path.iterdir())}}
         write_json(path / CARD, written)
     return written
+
+
+def refuse_unless_free(folder: str | Path) -> None:
+    """Raise `Refusal` if `save` could not write to this folder: before hours of training rather than after."""
+    refuse_foreign(Path(folder), (*FILES, *BESIDE))
 
 
 def _stored(model: Transformer, precision: Literal["fp16", "fp32"]) -> dict[str, Tensor]:

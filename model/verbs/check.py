@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from model.checkpoints import load
-from model.checkpoints.loading import OURS
+from model.checkpoints import OURS, load
 from model.checkpoints.memory import require_memory
 from model.transformer import Transformer
 from model.verbs.layout import pairs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from model.checkpoints import EMBEDDED, Loaded
+from model.checkpoints import EMBEDDED, OURS, Loaded
 from model.errors import Refusal
 
 
@@ -44,4 +44,5 @@ def _spelled(text: str) -> list[int]:
 def _read(text: str, loaded: Loaded) -> list[int]:
     if loaded.tokenizer is None:
         raise Refusal("verbs.no_tokenizer", "this checkpoint has no tokenizer.json to read a text with; give --ids")
-    return [loaded.tokenizer.begin, *loaded.tokenizer.encode(text).ids]
+    ids = list(loaded.tokenizer.encode(text).ids)
+    return [loaded.tokenizer.begin, *ids] if loaded.report.family == OURS else ids
