@@ -37,7 +37,7 @@ def next_tokens(reading: NextReading, pieces: Sequence[str], labels: Mapping[str
         x=np.maximum(reading.default, reading.masked),
         y=places,
         mode="text",
-        text=[labels["change"].format(value=_signed(value)) for value in change],
+        text=["\u2002" + labels["change"].format(value=_signed(value)) for value in change],
         textposition="middle right",
         textfont={"color": DARK.glow, "size": 13},
         hoverinfo="skip",

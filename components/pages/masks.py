@@ -157,7 +157,7 @@ def _saving(session: Session, saving: Saving) -> None:
     full = saving.length * saving.cache_bytes_per_key
     columns = st.columns(3)
     _metric(session, columns[0], "pairs", words.number(saving.pairs), words.number(saving.causal))
-    _metric(session, columns[1], "flops", _operations(session, saving.flops), _operations(session, saving.all_flops * share))
+    _metric(session, columns[1], "flops", words.count(saving.flops), words.count(saving.all_flops * share))
     held = words("masks.saving.no_cache") if saving.cache_bytes is None else words.bytes(saving.cache_bytes)
     _metric(session, columns[2], "cache", held, words.bytes(full))
     st.caption(words("masks.saving.note"))
@@ -167,10 +167,6 @@ def _metric(session: Session, column: DeltaGenerator, name: str, value: str, cau
     words = session.words
     against = words("masks.saving.against", value=causal)
     column.metric(words(f"masks.saving.{name}"), value, against, delta_color="off", delta_arrow="off", help=words(f"masks.saving.{name}_help"))
-
-
-def _operations(session: Session, flops: float) -> str:
-    return session.words("masks.saving.operations", value=session.words.count(flops))
 
 
 # ---------------------------------------------------------------- default | masked | difference
