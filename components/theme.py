@@ -76,7 +76,7 @@ PALETTES: dict[str, Palette] = {"light": LIGHT, "dark": DARK}
 def css(palette: Palette) -> str:
     """The whole style sheet: the palette as custom properties (`--ink`, `--paper`, …), then the rules of `theme.css`."""
     properties = "".join(f"--{field.name.replace('_', '-')}:{getattr(palette, field.name)};" for field in dataclasses.fields(palette)[1:])
-    ramps = f"--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};--mark:url('data:image/svg+xml,{quote(mark())}');"
+    ramps = f"--spot:{DARK.accent};--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};--mark:url('data:image/svg+xml,{quote(mark())}');"
     return f":root{{color-scheme:{palette.name};{properties}{ramps}}}\n{_sheet()}"
 
 
@@ -111,7 +111,7 @@ _LMS_TO_RGB = np.array(
 
 # Knots are (lightness, chroma, hue in degrees); the first is the plate itself.
 _PLATE = (0.175, 0.012, 285.0)
-_LIT = (_PLATE, (0.33, 0.115, 281.0), (0.50, 0.125, 300.0), (0.66, 0.105, 20.0), (0.80, 0.130, 70.0), (0.97, 0.035, 95.0))
+_LIT = (_PLATE, (0.34, 0.105, 277.0), (0.50, 0.120, 298.0), (0.66, 0.105, 20.0), (0.80, 0.130, 70.0), (0.97, 0.035, 95.0))
 _COLD = (_PLATE, (0.36, 0.085, 262.0), (0.58, 0.115, 242.0), (0.78, 0.095, 218.0), (0.93, 0.040, 205.0))
 _WARM = (_PLATE, (0.36, 0.085, 35.0), (0.58, 0.135, 45.0), (0.78, 0.120, 62.0), (0.93, 0.045, 80.0))
 

@@ -6,6 +6,7 @@ language: each run makes its own `Words`.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ LANGUAGES = ("pt-BR", "en")
 FOLDER = Path(__file__).parent
 _THIN = "\u202f"
 _COUNTS = {"pt-BR": ("", "\u00a0mil", "\u00a0mi", "\u00a0bi", "\u00a0tri"), "en": ("", "\u00a0k", "\u00a0M", "\u00a0B", "\u00a0T")}
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _BYTES = ("B", "kB", "MB", "GB", "TB")
 
 
@@ -85,9 +87,12 @@ class Words:
     # ------------------------------------------------------------ numbers
 
     def number(self, value: float, digits: int | None = None) -> str:
-        """A number with this language's separators, to `digits` decimals, or to about four significant figures; a true minus sign."""
-        if value != value or value in (float("inf"), float("-inf")):
+        """A number with this language's separators, to `digits` decimals, or to about three significant figures; a true minus sign."""
+        if not math.isfinite(value):
             return {"inf": "∞", "-inf": "−∞"}.get(str(float(value)), "–")
+        if digits is None and 0 < abs(value) < 0.001:
+            mantissa, _, exponent = f"{value:.1e}".partition("e")
+            return f"{self._separators(mantissa)}\u00a0×\u00a010{str(int(exponent)).translate(_SUPERSCRIPT)}"
         places = _places(value) if digits is None else digits
         return self._separators(f"{value:,.{places}f}")
 
