@@ -21,7 +21,9 @@ import torch
 from components import state
 from model import checkpoints
 from model.checkpoints import Loaded
+from model.errors import Refusal
 from model.layers import masks
+from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 
 EMBEDDED = Path(__file__).parents[1] / "model" / "embedded"
@@ -38,6 +40,13 @@ class Specimen:
     parameters: int = field(compare=False)
     tracer: Tracer = field(compare=False, repr=False)
     turn: threading.Lock = field(compare=False, repr=False, default_factory=threading.Lock)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What turns text into its tokens. Raises `Refusal` for a checkpoint that came without one."""
+        if self.loaded.tokenizer is None:
+            raise Refusal("compute.tokenizer", "{name} came without a tokenizer, so it cannot read text; add its tokenizer.json", name=self.name)
+        return self.loaded.tokenizer
 
 
 # ---------------------------------------------------------------- the shelf

@@ -65,15 +65,15 @@ class Page:
 
 
 @contextmanager
-def guarded(session: Session) -> Iterator[None]:
+def guarded(words: Words) -> Iterator[None]:
     """Turn a `Refusal` into its sentence and any other failure into one calm sentence; the details go to the server's log."""
     try:
         yield
     except Refusal as refused:
-        note(session, session.words.refusal(refused))
+        _say(words.refusal(refused))
     except Exception:
-        _log.exception("a page failed")
-        note(session, session.words("shell.trouble.unexpected"))
+        _log.exception("a part of the screen failed")
+        _say(words("shell.trouble.unexpected"))
 
 
 def block(
@@ -86,7 +86,7 @@ def block(
 
     @functools.wraps(render)
     def run(session: Session, *args: P.args, **kwargs: P.kwargs) -> None:
-        with guarded(session):
+        with guarded(session.words):
             render(session, *args, **kwargs)
         permalink.publish()
 
@@ -130,7 +130,11 @@ def read_aloud(sentence: str) -> None:
 
 def note(session: Session, sentence: str) -> None:
     """A calm notice: something was refused, cut or left out, and what would work. Plain text."""
-    st.html(f'<p class="v-note" role="status" lang="{session.words.language}">{html.escape(sentence)}</p>')
+    _say(sentence)
+
+
+def _say(sentence: str) -> None:
+    st.html(f'<p class="v-note" role="status">{html.escape(sentence)}</p>')
 
 
 def legend(session: Session, kind: Kind, low: float, high: float, label: str = "", digits: int | None = None) -> None:

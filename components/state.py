@@ -10,7 +10,7 @@ import base64
 import binascii
 import math
 import zlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,6 @@ import streamlit as st
 from model.errors import Refusal
 
 T = TypeVar("T")
-H = TypeVar("H", bound=Hashable)
 
 _VALUES = "vitrine.values"
 _REFUSED = "vitrine.refused"
@@ -79,11 +78,11 @@ def number(name: str, default: float, low: float, high: float) -> Field[float]:
     return Field(name, default, read, lambda value: format(value, ".12g"))
 
 
-def option(name: str, default: H, options: Sequence[H]) -> Field[H]:
+def option(name: str, default: T, options: Sequence[T]) -> Field[T]:
     """One of a few values, told apart by how they are written."""
     by_name = {str(value): value for value in options}
 
-    def read(given: str) -> H:
+    def read(given: str) -> T:
         if given not in by_name:
             raise Refusal("link.option", "{name} is one of {options}, got {given!r}", name=name, options=", ".join(by_name), given=given[:40])
         return by_name[given]

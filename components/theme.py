@@ -76,8 +76,9 @@ PALETTES: dict[str, Palette] = {"light": LIGHT, "dark": DARK}
 def css(palette: Palette) -> str:
     """The whole style sheet: the palette as custom properties (`--ink`, `--paper`, …), then the rules of `theme.css`."""
     properties = "".join(f"--{field.name.replace('_', '-')}:{getattr(palette, field.name)};" for field in dataclasses.fields(palette)[1:])
-    ramps = f"--spot:{DARK.accent};--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};--mark:url('data:image/svg+xml,{quote(mark())}');"
-    return f":root{{color-scheme:{palette.name};{properties}{ramps}}}\n{_sheet()}"
+    ramps = f"--spot:{DARK.accent};--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};"
+    sign = f"--mark:url('data:image/svg+xml,{quote(mark())}');"
+    return f":root{{color-scheme:{palette.name};{properties}{ramps}{sign}}}\n{_sheet()}"
 
 
 @lru_cache
@@ -187,20 +188,19 @@ def colorscale(table: np.ndarray, stops: int = 33) -> list[list[Any]]:
 
 def script() -> str:
     """The tables as JavaScript, to be put before a canvas's `view.js`: `SEQUENTIAL` and `DIVERGING`, each 256 colours as bytes r, g, b."""
-    lines = (f'const {name} = vitrineTable("{table.tobytes().hex()}");' for name, table in (("SEQUENTIAL", SEQUENTIAL), ("DIVERGING", DIVERGING)))
-    return "const vitrineTable = hex => Uint8Array.from({length: hex.length / 2}, (_, i) => parseInt(hex.slice(2 * i, 2 * i + 2), 16));\n" + "\n".join(lines)
+    read = "const vitrineTable = (hex) => Uint8Array.from(hex.match(/../g), (byte) => parseInt(byte, 16));\n"
+    tables = {"SEQUENTIAL": SEQUENTIAL, "DIVERGING": DIVERGING}
+    return read + "".join(f'const {name} = vitrineTable("{table.tobytes().hex()}");\n' for name, table in tables.items())
 
 
 def mark(cells: int = 4) -> str:
     """The sign of the house as SVG: a causal map on its plate, brightest where a token looks at itself."""
     step = 28 / cells
-    lit = "".join(
-        f'<rect x="{2 + step * key:.2f}" y="{2 + step * query:.2f}" width="{step - 1:.2f}" height="{step - 1:.2f}" fill="{colour(SEQUENTIAL, share)}"/>'
-        for query in range(cells)
-        for key in range(query + 1)
-        for share in [0.95 - 0.6 * (query - key) / (cells - 1)]
-    )
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" aria-hidden="true"><rect width="32" height="32" rx="6" fill="{LIGHT.plate}"/>{lit}</svg>'
+    squares = [(query, key, colour(SEQUENTIAL, 0.95 - 0.6 * (query - key) / (cells - 1))) for query in range(cells) for key in range(query + 1)]
+    size = f'width="{step - 1:.2f}" height="{step - 1:.2f}"'
+    lit = "".join(f'<rect x="{2 + step * key:.2f}" y="{2 + step * query:.2f}" {size} fill="{fill}"/>' for query, key, fill in squares)
+    plate = f'<rect width="32" height="32" rx="6" fill="{LIGHT.plate}"/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" aria-hidden="true">{plate}{lit}</svg>'
 
 
 # ---------------------------------------------------------------- Plotly

@@ -18,7 +18,7 @@ def warm() -> bool:
     """Do all that once, then answer at once."""
     _imports()
     specimen = compute.embedded()
-    compute.traced(specimen, (specimen.loaded.tokenizer.begin,))
+    compute.traced(specimen, (specimen.tokenizer.begin,))
     gc.collect()
     gc.freeze()
     return True

@@ -57,39 +57,34 @@ def test_an_unknown_language_is_refused_with_those_that_work() -> None:
 # ---------------------------------------------------------------- what the code asks for
 
 
-def calls(name: str) -> Iterator[tuple[Path, ast.Call]]:
+def named(function: str) -> Iterator[tuple[str, ast.Call]]:
+    """Every call of `function` whose first argument is a plain string, with that string."""
     for path in [ROOT / "app.py", *(ROOT / "components").rglob("*.py"), *(ROOT / "model").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == name:
-                yield path, node
+            match node:
+                case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(key)), *_]) if name == function:
+                    yield key, node
 
 
 def test_every_key_the_code_names_is_in_the_catalogue() -> None:
-    asked = {node.args[0].value for _, node in calls("words") if node.args and isinstance(node.args[0], ast.Constant)}
-    assert asked <= spoken("en").keys()
+    assert {key for key, _ in named("words")} <= spoken("en").keys()
 
 
 REACHABLE = ("config.", "mask.", "training.", "generation.", "length.", "cache.", "link.", "runs.", "attention.", "world.")
 
 
 def test_every_refusal_a_reader_can_meet_is_translated() -> None:
-    codes = {node.args[0].value: node for _, node in calls("Refusal") if isinstance(node.args[0], ast.Constant)}
-    met = {code for code in codes if code.startswith(REACHABLE)}
-    assert met
+    met = {code for code, _ in named("Refusal") if code.startswith(REACHABLE)}
     assert {f"errors.{code}" for code in met} <= catalogue("pt-BR").keys()
+    assert "config.kv_heads" in met
 
 
 def test_translated_refusals_use_only_the_operands_they_are_given() -> None:
     operands: dict[str, set[str]] = {}
-    for _, node in calls("Refusal"):
-        if isinstance(node.args[0], ast.Constant):
-            operands.setdefault(node.args[0].value, set()).update(keyword.arg or "" for keyword in node.keywords)
-    wrong = {
-        code: names - operands[code]
-        for key, sentence in catalogue("pt-BR").items()
-        if (code := key.removeprefix("errors.")) in operands and not (names := placeholders(sentence)) <= operands[code]
-    }
-    assert not wrong
+    for code, call in named("Refusal"):
+        operands.setdefault(f"errors.{code}", set()).update(keyword.arg or "" for keyword in call.keywords)
+    translated = {key: placeholders(sentence) for key, sentence in catalogue("pt-BR").items() if key in operands}
+    assert {key: names - operands[key] for key, names in translated.items() if names - operands[key]} == {}
 
 
 def test_a_refusal_is_told_in_the_readers_language_with_the_settings_own_name() -> None:
@@ -132,7 +127,8 @@ def test_percentages(share: float, pt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "pt", "en"), [(9_999, "9.999", "9,999"), (131_072, "131 mil", "131 k"), (3_299_840, "3,3 mi", "3.3 M"), (175e9, "175 bi", "175 B"), (999_960, "1 mi", "1 M")]
+    ("value", "pt", "en"),
+    [(9_999, "9.999", "9,999"), (131_072, "131 mil", "131 k"), (3_299_840, "3,3 mi", "3.3 M"), (175e9, "175 bi", "175 B"), (999_960, "1 mi", "1 M")],
 )
 def test_counts(value: float, pt: str, en: str) -> None:
     assert PT.count(value).replace("\u00a0", " ") == pt
@@ -145,7 +141,8 @@ def test_bytes(value: float, pt: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(0.0352, "35 ms"), (4.23, "4.2 s"), (59.9, "60 s"), (59.96, "1 min"), (90, "1 min 30 s"), (3_600, "1 h 00 min"), (7_512, "2 h 05 min")]
+    ("seconds", "said"),
+    [(0.0352, "35 ms"), (4.23, "4.2 s"), (59.9, "60 s"), (59.96, "1 min"), (90, "1 min 30 s"), (3_600, "1 h 00 min"), (7_512, "2 h 05 min")],
 )
 def test_durations(seconds: float, said: str) -> None:
     assert EN.duration(seconds).replace("\u00a0", " ") == said
@@ -159,7 +156,9 @@ def test_a_number_reads_back_in_either_language(value: float, digits: int) -> No
     assert abs(float(en) - value) <= 0.5 * 10**-digits * (1 + 1e-9) + abs(value) * 1e-12
 
 
-@pytest.mark.parametrize(("locale", "language"), [("pt-BR", "pt-BR"), ("pt-PT", "pt-BR"), ("PT", "pt-BR"), ("en-GB", "en"), ("fr", "en"), ("", "en"), (None, "en")])
+@pytest.mark.parametrize(
+    ("locale", "language"), [("pt-BR", "pt-BR"), ("pt-PT", "pt-BR"), ("PT", "pt-BR"), ("en-GB", "en"), ("fr", "en"), ("", "en"), (None, "en")]
+)
 def test_the_first_guess_follows_the_browser(locale: str | None, language: str) -> None:
     assert guess(locale) == language
 

@@ -26,9 +26,9 @@ def _digest(given: str) -> str:
     return given
 
 
-LANGUAGE = state.option("lang", "", ("", *LANGUAGES))
-THEME = state.option("theme", "", ("", *theme.PALETTES))
-MODEL = state.Field("model", "", _digest)
+LANGUAGE: state.Field[str] = state.option("lang", "", ("", *LANGUAGES))
+THEME: state.Field[str] = state.option("theme", "", ("", *theme.PALETTES))
+MODEL: state.Field[str] = state.Field("model", "", _digest)
 FIELDS = (LANGUAGE, THEME, MODEL)
 
 
@@ -78,9 +78,8 @@ def _model(words: Words, specimen: Specimen) -> None:
     if len(choices) == 1:
         st.html(f'<p class="v-model">{html.escape(choices[specimen.id])}</p>', width="content")
         return
-    st.selectbox(
-        words("shell.model.label"), list(choices), format_func=choices.__getitem__, label_visibility="collapsed", width=300, **state.bind(MODEL, shown=specimen.id)
-    )
+    shown = state.bind(MODEL, shown=specimen.id)
+    st.selectbox(words("shell.model.label"), list(choices), format_func=choices.__getitem__, label_visibility="collapsed", width=300, **shown)
 
 
 def _title(words: Words, specimen: Specimen) -> str:

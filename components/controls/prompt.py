@@ -47,7 +47,7 @@ def prompt(words: Words, specimen: Specimen) -> Prompt:
 
 def read(words: Words, specimen: Specimen, text: str) -> Prompt:
     """Text to tokens: the begin token, then as many pieces as the model's context holds."""
-    tokenizer = specimen.loaded.tokenizer
+    tokenizer = specimen.tokenizer
     encoding = tokenizer.encode(text)
     room = specimen.loaded.model.config.context - 1
     return Prompt(
@@ -61,13 +61,9 @@ def read(words: Words, specimen: Specimen, text: str) -> Prompt:
 
 def _field(words: Words, default: str) -> str:
     chosen = state.get(TEXT)
-    return st.text_area(
-        words("shell.prompt.label"),
-        height=68,
-        placeholder=words("shell.prompt.placeholder"),
-        label_visibility="collapsed",
-        **state.bind(TEXT, shown=default if chosen is None else chosen, accept=lambda given: given[:LIMIT]),
-    )
+    bound = state.bind(TEXT, shown=default if chosen is None else chosen, accept=lambda given: given[:LIMIT])
+    label, placeholder = words("shell.prompt.label"), words("shell.prompt.placeholder")
+    return st.text_area(label, height=68, placeholder=placeholder, label_visibility="collapsed", **bound) or ""
 
 
 def _examples(words: Words, examples: tuple[Preset, ...]) -> None:

@@ -10,8 +10,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -46,39 +48,34 @@ def app_file() -> Path:
 @pytest.fixture(scope="session")
 def server(app_file: Path) -> Iterator[str]:
     """The address of a running server (`http://localhost:PORT`), ended with the session."""
-    with serve(app_file) as address:
+    with serving(app_file) as address:
         yield address
 
 
-class serve:
-    """`with serve(app_file) as address`: a Streamlit server on a free port, ready when entered, ended when left."""
+@contextmanager
+def serving(app_file: Path) -> Iterator[str]:
+    """A Streamlit server on a free port: its address once it is ready; it ends with the block. Raises with its log if it does not start."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(app_file), "--server.port", str(port)]
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            _await(f"http://localhost:{port}/_stcore/health", process, log)
+            yield f"http://localhost:{port}"
+        finally:
+            process.terminate()
+            process.wait(10)
 
-    def __init__(self, app_file: Path) -> None:
-        self._file = app_file
-        self._log = tempfile.TemporaryFile("w+")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
 
-    def __enter__(self) -> str:
-        command = [sys.executable, "-m", "streamlit", "run", str(self._file), "--server.port", str(self.port)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=self._log, stderr=subprocess.STDOUT)
-        address = f"http://localhost:{self.port}"
-        deadline = time.monotonic() + READY
-        while not _answers(f"{address}/_stcore/health"):
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"the server did not start:\n{self.log()}")
-            time.sleep(0.05)
-        return address
-
-    def __exit__(self, *failure: object) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-
-    def log(self) -> str:
-        """What the server has printed so far."""
-        self._log.seek(0)
-        return self._log.read()
+def _await(health: str, process: subprocess.Popen[bytes], log: IO[str]) -> None:
+    deadline = time.monotonic() + READY
+    while not _answers(health):
+        if process.poll() is not None or time.monotonic() > deadline:
+            log.seek(0)
+            raise RuntimeError(f"the server did not start:\n{log.read()}")
+        time.sleep(0.05)
 
 
 def _answers(url: str) -> bool:
@@ -129,7 +126,7 @@ def visit(server: str, chromium: Browser) -> Iterator[Callable[..., Visit]]:
     """`visit(path, width=1440, height=900, locale="pt-BR", scheme="light")`: a new reader (own context) at `path`, settled."""
     contexts = []
 
-    def open_page(path: str = "/", width: int = 1440, height: int = 900, locale: str = "pt-BR", scheme: str = "light") -> Visit:
+    def open_page(path: str = "/", width: int = 1440, height: int = 900, locale: str = "pt-BR", scheme: Literal["light", "dark"] = "light") -> Visit:
         context = chromium.new_context(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
         contexts.append(context)
         page, traffic = context.new_page(), Traffic()
@@ -161,21 +158,17 @@ def settled(page: Page, still: int = 150) -> Page:
         page.wait_for_selector(IDLE, timeout=30_000)
 
 
+PAINTED = """([key, revision]) => {
+    const said = (node) => {
+        if (!node) return null;
+        if (node.dataset?.painted) return node.dataset.painted;
+        return [...(node.shadowRoot?.children ?? []), ...(node.children ?? [])].map(said).find(Boolean);
+    };
+    const found = said(document.querySelector(`.st-key-${key}`));
+    return found && (revision === null || found === revision) ? found : null;
+}"""
+
+
 def painted(page: Page, key: str, revision: str | None = None) -> str:
     """Wait until the canvas under `.st-key-<key>` says it has painted (`revision`, or anything); return what it says."""
-    handle = page.wait_for_function(
-        """([key, revision]) => {
-            const holder = document.querySelector(`.st-key-${key}`);
-            const inside = (node) => node && (node.dataset?.painted ? node : [...(node.shadowRoot?.children ?? []), ...(node.children ?? [])].map(inside).find(Boolean));
-            const said = inside(holder)?.dataset.painted;
-            return said && (revision === null || said === revision) ? said : null;
-        }""",
-        arg=[key, revision],
-    )
-    return handle.json_value()
-
-
-@pytest.fixture(scope="session")
-def settle() -> Callable[[Page], Page]:
-    """`settled`, for test modules that rather take it as a fixture."""
-    return settled
+    return page.wait_for_function(PAINTED, arg=[key, revision]).json_value()

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import streamlit as st
+from streamlit.components.v2 import component
 
 from components.i18n import Words
 from components.page import Prompt
 
 _HERE = Path(__file__).parent
-_view = st.components.v2.component(
+_view = component(
     "vitrine.chips",
     js=(_HERE / "view.js").read_text(encoding="utf-8"),
     css=(_HERE / "view.css").read_text(encoding="utf-8"),

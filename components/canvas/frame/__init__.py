@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit.components.v2 import component
 
-_view = st.components.v2.component("vitrine.frame", js=Path(__file__).with_name("view.js").read_text(encoding="utf-8"), isolate_styles=False)
+_view = component("vitrine.frame", js=Path(__file__).with_name("view.js").read_text(encoding="utf-8"), isolate_styles=False)
 
 
 def frame(language: str, scheme: str, page: int) -> None:

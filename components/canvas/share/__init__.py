@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import streamlit as st
+from streamlit.components.v2 import component
 
 from components.i18n import Words
 
 _HERE = Path(__file__).parent
-_view = st.components.v2.component(
+_view = component(
     "vitrine.share",
     js=(_HERE / "view.js").read_text(encoding="utf-8"),
     css=(_HERE / "view.css").read_text(encoding="utf-8"),
