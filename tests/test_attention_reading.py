@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.analysis.attention import Cell, arithmetic, one_head, one_token, overview, pooled
+from model.analysis.attention import Cell, arithmetic, credits, one_head, one_token, overview, pooled
 from model.config import Alibi, Attention, Config, GatedMlp, Learned, NoPositions, Parallel, RMSNorm, Rotary, Serial
 from model.errors import Refusal
 from model.layers.masks import parse
@@ -149,14 +149,30 @@ def test_pooling_keeps_every_peak_in_its_square() -> None:
             np.testing.assert_array_equal(small[:, row, column], maps[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].max((1, 2)))
 
 
-def test_the_overview_measures_the_sink_and_points_away_from_it() -> None:
+def test_the_overview_measures_the_sink_and_loses_nothing_of_a_short_map() -> None:
     trace = trace_of(CONFIGS["rotary"], 20)
     at_a_glance, pattern = overview(trace), trace["decoder.blocks.1.attn.pattern"].numpy()
     np.testing.assert_allclose(at_a_glance.sinks[1], pattern[:, 1:, 0].mean(1), atol=1e-6)
-    query, key = one_head(trace, *at_a_glance.telling).telling
-    assert key > 0
-    assert query - key >= 2
     np.testing.assert_allclose(at_a_glance.maps[1], pattern)
+
+
+@pytest.mark.parametrize("name", ["rotary", "alibi, multi-query, biases", "parallel, one norm"])
+@torch.no_grad()
+def test_credit_is_what_the_logit_loses_without_the_head_while_the_last_norm_stands_still(name: str) -> None:
+    trace = trace_of(CONFIGS[name])
+    token, last, model = int(trace.logits[-1].argmax()), trace["decoder.blocks.1.after"][-1], trace.model
+    still = (last.var(unbiased=False) + 1e-5).sqrt()
+    unembed = model.get_parameter("embed.token.weight")[token] * model.get_parameter("decoder.norm.weight")
+    for head in range(model.config.attention.heads):
+        gone = torch.from_numpy(arithmetic(trace, Cell(1, head, 11, 0)).contribution)
+        lost = ((gone - gone.mean()) / still) @ unembed
+        assert credits(trace)[1, head] / still == pytest.approx(float(lost), abs=1e-4)
+
+
+def test_a_head_is_entered_at_the_last_token_and_away_from_the_sink() -> None:
+    reading = one_head(trace_of(CONFIGS["rotary"]), 0, 0)
+    reading.pattern[-1] = np.array([0.9, 0, 0.08, 0.02] + [0] * 8)
+    assert reading.telling == (11, 2)
 
 
 def test_a_single_token_looks_at_itself() -> None:

@@ -46,7 +46,7 @@ class Matrix {
     this.rowRoom = longest(rows, room);
     this.columnRoom = longest(columns, Math.min(room, height * 0.24));
     const left = TITLE + this.rowRoom + 10, top = TITLE + this.columnRoom * Math.SQRT1_2 + 18;
-    const overhang = Math.min(this.columnRoom * Math.SQRT1_2, width * 0.12);
+    const overhang = this.overhang(pen, (width - left) / columns.length);
     const ratio = window.devicePixelRatio || 1;
     const fit = Math.min((width - left - overhang) / columns.length, (height - top - 4) / rows.length, 64);
     const whole = Math.floor(fit * ratio) / ratio;
@@ -55,6 +55,12 @@ class Matrix {
     this.across = Math.round(this.cell * columns.length * ratio) / ratio;
     this.down = Math.round(this.cell * rows.length * ratio) / ratio;
     this.bottom = this.top + this.down + 6;
+  }
+
+  /** How far slanting labels reach beyond the last column, were columns so wide. */
+  overhang(pen, cell) {
+    const {columns} = this.map, reach = (text, i) => Math.min(pen.measureText(text).width, this.columnRoom) * Math.SQRT1_2 - (columns.length - 1 - i) * cell;
+    return Math.max(0, ...columns.slice(-12).map((text, i, last) => reach(text, columns.length - last.length + i)));
   }
 
   paintCells() {
@@ -124,18 +130,19 @@ class Matrix {
     pen.font = this.font;
     pen.textBaseline = "middle";
     this.paintTitles(pen);
-    const every = Math.max(1, Math.ceil((LABEL + 2) / this.cell));
-    const near = (i, chosen) => chosen !== undefined && i !== chosen && Math.abs(i - chosen) * this.cell < LABEL + 2;
-    this.map.rows.forEach((text, r) => {
-      const chosen = at?.row === r;
-      if ((r % every === 0 && !near(r, at?.row)) || chosen) this.rowLabel(pen, text, r, chosen);
-    });
-    this.map.columns.forEach((text, c) => {
-      const chosen = at?.column === c;
-      if ((c % every === 0 && !near(c, at?.column)) || chosen) this.columnLabel(pen, text, c, chosen);
-    });
+    this.spaced(this.map.rows.length, at?.row, LABEL + 2, (r, chosen) => this.rowLabel(pen, this.map.rows[r], r, chosen));
+    this.spaced(this.map.columns.length, at?.column, (LABEL + 2) * Math.SQRT2, (c, chosen) => this.columnLabel(pen, this.map.columns[c], c, chosen));
     if (this.locked) this.outline(pen, this.locked, PLATE.mark, 2.5);
     if (this.hovered) this.outline(pen, this.hovered, PLATE.glow, 1.5);
+  }
+
+  /** Visit every label there is `room` for; the chosen one always, its neighbours only where they do not touch it. */
+  spaced(count, chosen, room, visit) {
+    const every = Math.max(1, Math.ceil(room / this.cell));
+    for (let i = 0; i < count; i++) {
+      const touches = chosen !== undefined && Math.abs(i - chosen) * this.cell < room;
+      if (i === chosen || (i % every === 0 && !touches)) visit(i, i === chosen);
+    }
   }
 
   paintTitles(pen) {

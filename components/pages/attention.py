@@ -119,7 +119,7 @@ def spectacle(session: Session, maps: bytes, serial: int, anchor: Choice) -> Non
         session,
         "attention",
         lambda: theatre.theatre(words, "theatre", scene, choose),
-        head_in_words(words, pieces, reading, choice),
+        head_in_words(words, pieces, reading, choice) + credited(session, trace, theatre.telling(maps), choice),
         lambda: pairs(words, pieces, reading),
     )
     heads = trace.model.config.attention.heads
@@ -157,15 +157,24 @@ def head_in_words(words: Words, pieces: tuple[str, ...], reading: HeadReading, c
     named = [first, *(key for key in others if read.looks[key] >= 0.05)]
     shares = [words("attention.reading.share", share=words.percent(float(read.looks[key])), key=visible(pieces[key])) for key in named]
     listed = words("attention.reading.and").join([", ".join(shares[:-1]), shares[-1]] if len(shares) > 1 else shares)
-    return " ".join([words("attention.reading.row", shares=listed, **place), _looked(words, pieces, read.looked, choice.query)])
+    return " ".join([words("attention.reading.row", shares=listed, **place), _looked(words, pieces, reading, choice.query)])
 
 
-def _looked(words: Words, pieces: tuple[str, ...], looked: np.ndarray, position: int) -> str:
-    others = np.where(np.arange(len(looked)) == position, 0, looked)
-    most = int(others.argmax())
-    if not others[most] > 0:
-        return words("attention.reading.unseen")
-    return words("attention.reading.looked", row=most + 1, query=visible(pieces[most]), share=words.percent(float(others[most])))
+def credited(session: Session, trace: Trace, telling: tuple[int, int], choice: Choice) -> str:
+    """Why the page opens with this head; nothing for any other."""
+    if (choice.layer, choice.head) != telling:
+        return ""
+    token = session.specimen.loaded.tokenizer.piece(int(trace.logits[-1].argmax()))
+    return " " + session.words("attention.reading.credit", token=visible(token))
+
+
+def _looked(words: Words, pieces: tuple[str, ...], reading: HeadReading, position: int) -> str:
+    others = np.arange(reading.length) != position
+    if not (reading.allowed[:, position] & others).any():
+        return words("attention.reading.last" if position == reading.length - 1 else "attention.reading.unseen")
+    looked = np.where(others, one_token(reading, position).looked, 0)
+    most = int(looked.argmax())
+    return words("attention.reading.looked", row=most + 1, query=visible(pieces[most]), share=words.percent(float(looked[most])))
 
 
 def cell_in_words(words: Words, pieces: tuple[str, ...], cell: CellArithmetic) -> str:

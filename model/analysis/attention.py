@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, no_grad
 
-from model.config import Alibi
+from model.config import Alibi, LayerNorm, Tied
 from model.errors import Refusal
 from model.layers.positions import alibi_slopes
 from model.trace import Trace
+from model.transformer import Transformer
 
 Floats = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
@@ -39,7 +40,8 @@ class Overview:
     """All maps, small: `maps` (L, H, S, S), each number the largest of `block` × `block` weights, so that no peak is lost.
 
     `sinks` (L, H): the share of its attention that each head gives to the first token, averaged over the later tokens
-    (the sink of Xiao et al. 2023, arXiv:2309.17453). `telling` is the (layer, head) worth looking at first.
+    (the sink of Xiao et al. 2023, arXiv:2309.17453). `telling` is the (layer, head) worth looking at first: of what the last
+    token took from anywhere but the sink, it is the one that spoke most for the likeliest next token (see `credits`).
     """
 
     maps: Floats
@@ -50,17 +52,33 @@ class Overview:
 
 def overview(trace: Trace, side: int = 64) -> Overview:
     """Every head's map at no more than `side` cells a side."""
-    length = len(trace.ids)
+    length, layers = len(trace.ids), range(trace.model.config.layers)
     block = -(-length // side)
-    interest = _interest(length)
-    maps, sinks, scores = [], [], []
-    for layer in range(trace.model.config.layers):
-        pattern = _numpy(trace.pattern(layer))
+    maps, sinks, drawn = [], [], []
+    for pattern in (_numpy(trace.pattern(layer)) for layer in layers):
         maps.append(pooled(pattern, block))
         sinks.append(pattern[:, 1:, 0].mean(1) if length > 1 else pattern[:, 0, 0])
-        scores.append((pattern * interest).max(2).sum(1))
-    layer, head = np.unravel_index(np.argmax(scores), (len(scores), len(scores[0])))
-    return Overview(np.stack(maps), block, np.stack(sinks), (int(layer), int(head)))
+        drawn.append(1 - pattern[:, -1, 0])
+    layer, head = divmod(int(np.argmax(credits(trace) * np.stack(drawn))), trace.model.config.attention.heads)
+    return Overview(np.stack(maps), block, np.stack(sinks), (layer, head))
+
+
+@no_grad()
+def credits(trace: Trace) -> Floats:
+    """How much each head, at the last token, adds to the logit of the likeliest next one by the direct path: (L, H), up to the
+    last norm's factor, which all heads share (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits")."""
+    direction = _direction(trace.model, int(trace.logits[-1].argmax()))
+    mixed = [trace[f"decoder.blocks.{layer}.attn.mixed"][:, -1] for layer in range(trace.model.config.layers)]
+    written = (direction @ trace.model.get_parameter(f"decoder.blocks.{layer}.attn.out.weight") for layer in range(len(mixed)))
+    return np.stack([_numpy((out.view_as(values) * values).sum(-1)) for out, values in zip(written, mixed, strict=True)])
+
+
+def _direction(model: Transformer, token: int) -> Tensor:
+    """Where the residual stream must point for this token's logit to grow: (width,)."""
+    tied, normed = isinstance(model.config.output, Tied), model.config.final_norm
+    row = model.get_parameter("embed.token.weight" if tied else "head.unembed.weight")[token]
+    gained = row * model.get_parameter("decoder.norm.weight") if normed else row
+    return gained - gained.mean() if normed and isinstance(model.config.norm, LayerNorm) else gained
 
 
 def pooled(maps: Floats, block: int) -> Floats:
@@ -71,13 +89,6 @@ def pooled(maps: Floats, block: int) -> Floats:
     padded = np.pad(maps, [(0, 0)] * (maps.ndim - 2) + [(0, lacking), (0, lacking)])
     small = padded.shape[-1] // block
     return padded.reshape(*maps.shape[:-2], small, block, small, block).max((-3, -1))
-
-
-def _interest(length: int) -> Floats:
-    """How much a newcomer learns from a look: one across some distance most, one at a neighbour less, one at the sink least."""
-    query, key = np.ogrid[:length, :length]
-    near = np.where(np.abs(query - key) < 2, 0.1, 1.0)
-    return np.where(key == 0, 0.01, near).astype(np.float32)
 
 
 # ---------------------------------------------------------------- one head, one token
@@ -99,9 +110,8 @@ class HeadReading:
 
     @property
     def telling(self) -> tuple[int, int]:
-        """The (query, key) worth looking at first: the strongest weight across some distance."""
-        query, key = np.unravel_index(np.argmax(self.pattern * _interest(self.length)), self.pattern.shape)
-        return int(query), int(key)
+        """The (query, key) worth looking at first: the last token, whose row decides the next one, and where it looks most."""
+        return self.length - 1, self.strongest(self.length - 1, without_sink=True)
 
     def strongest(self, query: int, *, without_sink: bool = False) -> int:
         """The key that `query` looks at most; `without_sink` passes over the first token where there is another to look at."""

@@ -79,7 +79,7 @@ class Sayer:
         own, peak = float(cell.exponentials[cell.cell.key]), self._number(cell.peak)
         raised = f"e^({self._number(cell.score)} − {self._bracketed(cell.peak)}) = {self._number(own)}" if cell.may_look else "e^(−∞) = 0"
         shared = f"{self._number(own)} ÷ {self._number(cell.denominator)} = {self.words.percent(cell.weight)}"
-        strip = Strip("e^", cell.exponentials, "bars", 1.0, self.tokens, cell.cell.key)
+        strip = Strip("exp", cell.exponentials, "bars", 1.0, self.tokens, cell.cell.key)
         return Line(self._term("softmax"), self._say("softmax", peak=peak), (raised, shared), (strip,))
 
     # ------------------------------------------------------------ from a weight to the residual stream

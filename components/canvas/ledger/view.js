@@ -77,6 +77,12 @@ class Ledger {
   }
 }
 
+/** An equation, its result set off. */
+function equation(text) {
+  const at = text.lastIndexOf("= ") + 1;
+  return at ? make("p", "", text.slice(0, at), make("strong", "", text.slice(at))) : make("p", "", text);
+}
+
 class Row {
   constructor(line, at, language) {
     this.result = make("output");
@@ -85,7 +91,7 @@ class Row {
       "li", "",
       make("div", "term", make("b", "", String(at + 1)), make("strong", "", line.term), make("span", "", line.remark)),
       make("div", "strips", ...this.strips.map(strip => strip.element)),
-      make("div", "result", ...line.equations.map(text => make("p", "", text)), ...(line.strips.length ? [this.result] : [])),
+      make("div", "result", ...line.equations.map(equation), ...(line.strips.length ? [this.result] : [])),
     );
   }
 

@@ -27,7 +27,7 @@ HERE = Path(__file__).parent
 SMALL = 64  # cells a side of a thumbnail, and so the tokens up to which every map is sent whole
 
 OWN = ("heads", "heads_note", "layer", "head", "thumb", "stage", "sink_note", "looks", "looked", "column_note")
-OWN += ("sink", "scale_sink", "pooled", "about", "map", "map_keys", "text_keys")
+OWN += ("dense", "sink", "scale_sink", "pooled", "about", "map", "map_keys", "text_keys")
 
 
 @dataclass(frozen=True, slots=True)

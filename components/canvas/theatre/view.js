@@ -44,7 +44,7 @@ class Theatre {
     if (this.asked !== component.data) return;
     const fresh = header.revision !== this.header?.revision;
     if (fresh || header.serial !== this.header?.serial) this.choice = header.choice;
-    Object.assign(this, {header, all, allMaps: fresh ? {} : this.allMaps, staged: one && {at: header.stage.join("."), codes: one}});
+    Object.assign(this, {header, all, reached: fresh ? null : this.reached, allMaps: fresh ? {} : this.allMaps, staged: one && {at: header.stage.join("."), codes: one}});
     if (header.stage && this.choice.key === null && this.at(header.stage) && this.choice.query === header.choice.query) this.choice = {...this.choice, key: header.choice.key};
     this.write();
     this.paint(true);
@@ -149,7 +149,19 @@ class Theatre {
     this.matrix.mark(this.locked(), this.previewed.cell ?? null);
     this.paintText(values, most, now);
     this.painted = {...now, exact};
+    this.reach(values);
     this.root.dataset.painted = [header.revision, this.choice.layer, this.choice.head, this.choice.query, this.choice.key, this.choice.sink, exact ? "exact" : "coarse"].join("/");
+  }
+
+  /** Whenever something else is locked: what the chosen token looks at most, and who looks at it most, into view. */
+  reach(values) {
+    const {layer, head, query, key} = this.choice, name = `${layer}.${head}.${query}.${key}`, {length} = this.header.tokens;
+    if (this.reached === name || Object.values(this.previewed).some(Boolean)) return;
+    this.reached = name;
+    this.looks.reach(key ?? query);
+    let most = query;
+    for (let other = 0; other < length; other++) if (other !== query && values[other * length + query] > (most === query ? 0 : values[most * length + query])) most = other;
+    this.looked.reach(most);
   }
 
   locked() {
@@ -231,7 +243,6 @@ class Heads {
   write(header) {
     const {layers, heads, words, sinks, language} = header;
     this.title.textContent = words.heads;
-    this.note.textContent = words.heads_note;
     this.grid.setAttribute("aria-label", `${words.heads}. ${words.heads_note}`);
     if (this.buttons.length !== layers * heads) this.build(layers, heads);
     this.corner.textContent = words.layer;
@@ -265,12 +276,14 @@ class Heads {
     return button;
   }
 
-  paint({layers, heads, side, words}, codes, sink) {
+  paint({layers, heads, side, block, words}, codes, sink) {
     this.grid.style.gridTemplateColumns = "none";
-    const room = this.section.clientWidth - 5 * heads - 40;
+    const room = this.section.clientWidth - 4 * heads - 44;
     const size = Math.max(16, Math.min(88, Math.floor(room / heads), Math.floor(430 / layers)));
     this.grid.style.gridTemplateColumns = `minmax(28px, max-content) repeat(${heads}, ${size}px)`;
     this.buttons.forEach((button, i) => this.thumb(button.firstChild, codes, i * side * side, side, size, sink));
+    const dense = block > 1 || side > size * (window.devicePixelRatio || 1);
+    this.note.textContent = dense ? `${words.heads_note} ${words.dense}` : words.heads_note;
   }
 
   thumb(canvas, codes, at, side, size, sink) {
@@ -346,6 +359,13 @@ class Tokens {
       button.setAttribute("aria-pressed", at === chosen);
       button.tabIndex = at === chosen ? 0 : -1;
     });
+  }
+
+  /** Bring the token at `position` into view where the text is too long to be seen whole. */
+  reach(position) {
+    const {list} = this, {offsetTop, offsetHeight} = this.buttons[position];
+    const top = offsetTop - list.offsetTop;
+    if (top < list.scrollTop || top + offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top - list.clientHeight / 2;
   }
 
   key(event) {
