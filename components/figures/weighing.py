@@ -7,6 +7,8 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
+
 from components.i18n import Words
 from components.runs import Plan
 from components.theme import DIVERGING, SEQUENTIAL, colour
@@ -55,15 +57,33 @@ def figures(words: Words, plans: Sequence[Plan]) -> list[Row]:
     def row(name: str, values: Sequence[str]) -> Row:
         return Row(words(f"size.figures.{name}"), words("size.figures.computed"), tuple(values))
 
-    halves = [bytes_by_precision(plan.config) for plan in plans]
+    weights = [bytes_by_precision(plan.config) for plan in plans]
     return [
         row("parameters", [words.count(parameters(plan.config)) for plan in plans]),
-        row("weights", [f"{words.bytes(half['fp32'])} · {words.bytes(half['fp16'])}" for half in halves]),
+        row("fp32", [words.bytes(sizes["fp32"]) for sizes in weights]),
+        row("fp16", [words.bytes(sizes["fp16"]) for sizes in weights]),
         row("training", [words.bytes(plan.bytes) for plan in plans]),
         row("cache", [words.bytes(cache_bytes_per_token(plan.config)) for plan in plans]),
         row("token_flops", [words.count(decoding_flops(plan.config, plan.config.context - 1)) for plan in plans]),
         row("step_flops", [words.count(plan.step_flops) for plan in plans]),
     ]
+
+
+def reading(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> str:
+    """The bars in a sentence: which part is the largest."""
+    said = []
+    for plan, name in zip(plans, names, strict=True):
+        sums = by_group(plan)
+        largest = max(sums, key=lambda group: sums[group])
+        values = {"total": words.count(sum(sums.values())), "group": words(f"size.groups.{largest}"), "share": words.percent(sums[largest] / sum(sums.values()), 0)}
+        said.append(words("size.figures.reading", name=name or words("size.reading.model"), **values))
+    return " ".join(said)
+
+
+def frame(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> pd.DataFrame:
+    """Every part of every plan with its parameters: in one, how many of it, together."""
+    rows = [(name, part.name, part.each, part.times, part.total) for name, plan in zip(names, plans, strict=True) for part in parts(plan.config)]
+    return pd.DataFrame(rows, columns=pd.Index([words(f"size.table.{name}") for name in ("run", "part", "each", "times_over", "parameters")]))
 
 
 # ---------------------------------------------------------------- markup

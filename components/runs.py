@@ -1,0 +1,249 @@
+"""A training run as the screen follows it: the plan, the curve that never grows too long, and what the model wrote on the way.
+
+An `Attempt` is pulled by a job, one step at a time, and read by a page at any moment from another thread: whatever it shows
+is replaced whole or only ever grows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import numpy as np
+
+from model.analysis import skills
+from model.config import Config
+from model.cost import activation_bytes, gradient_bytes, optimiser_bytes, parameters, training_flops
+from model.errors import Refusal
+from model.generation import Sample, generate
+from model.space import Interval
+from model.text.skills import held_out
+from model.text.tokenizer import BEGIN, Tokenizer
+from model.training import SGD, Clip, Recipe, Step, usual_rate
+from model.training.session import Preset, Session, begin
+
+
+STEP_FLOPS = 40e9
+"""The largest training step: about a second on one slow core, so that a stop is heard within that time."""
+TRAINING_BYTES = 300e6
+"""The most memory one run may take: several people share the process."""
+MOMENTS = (0.0, 0.01, 0.03, 0.08, 0.2, 0.4, 0.7, 1.0)
+"""Shares of the budget after which the model writes: early and often, because the first words come quickly."""
+WRITTEN_TOKENS = 28
+BOUNDARY = " ¶"
+"""How the end of a document shows in what a model writes."""
+SHORTEST_ROW = 64
+"""The micro-world's longest document, with room to spare; a row holds whole documents."""
+HELD_OUT, EXAMINED, PROBES = 2_000, 400, 60
+"""Documents for the exact floor; documents and probes per skill for a finished model's examination, which takes about a second."""
+
+
+# ---------------------------------------------------------------- the plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A model to be, and how to train it. `seed` draws its first weights, its texts and what dropout drops.
+
+    Raises `Refusal` where model and recipe do not fit each other, or would ask too much of a machine that many share.
+    """
+
+    config: Config = field(default_factory=Config)
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: Annotated[int, Interval(0, 99, step=1)] = 0
+
+    def __post_init__(self) -> None:
+        if self.recipe.context > self.config.context:
+            raise Refusal(
+                "training.context",
+                "rows of {given} tokens are longer than the {context} this model reads; train on {context} or fewer",
+                given=self.recipe.context,
+                context=self.config.context,
+            )
+        if self.recipe.context < SHORTEST_ROW:
+            sentence = "a row of {given} tokens is too short for the longest documents of the micro-world; make it {least} or more"
+            raise Refusal("runs.row", sentence, given=self.recipe.context, least=SHORTEST_ROW)
+        if self.step_flops > STEP_FLOPS:
+            sentence = "one step would take {given} GFLOP, more than the {most} that stop within a second; make the batch, the rows or the model smaller"
+            raise Refusal("runs.step", sentence, given=round(self.step_flops / 1e9), most=round(STEP_FLOPS / 1e9))
+        if self.bytes > TRAINING_BYTES:
+            sentence = "training would take {given} MB of memory, more than the {most} that a shared machine lends; make the batch or the model smaller"
+            raise Refusal("runs.memory", sentence, given=round(self.bytes / 1e6), most=round(TRAINING_BYTES / 1e6))
+
+    def speaking(self, vocabulary: int) -> Plan:
+        """The same plan for a vocabulary of this size."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, vocabulary=vocabulary))
+
+    @property
+    def step_flops(self) -> int:
+        """FLOPs of one training step."""
+        return training_flops(self.config, self.recipe.context, self.recipe.batch)
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """Bytes while training, by what holds them: weights, gradients, what the optimiser remembers, and activations."""
+        return {
+            "weights": 4 * parameters(self.config),
+            "gradients": gradient_bytes(self.config),
+            "optimiser": optimiser_bytes(self.config, _memory_of(self.recipe)),
+            "activations": activation_bytes(self.config, self.recipe.batch, self.recipe.context),
+        }
+
+    @property
+    def bytes(self) -> int:
+        """All bytes while training."""
+        return sum(self.memory.values())
+
+
+def _memory_of(recipe: Recipe) -> Literal["adamw", "momentum", "sgd"]:
+    match recipe.optimiser:
+        case SGD(momentum=0.0):
+            return "sgd"
+        case SGD():
+            return "momentum"
+        case _:
+            return "adamw"
+
+
+def cure(plan: Plan, failure: Refusal) -> Plan | None:
+    """The plan that a diverged run's sentence advises; `None` where it advises nothing in particular."""
+    recipe = plan.recipe
+    match failure.code.removeprefix("training.diverged."):
+        case "rate":
+            better = dataclasses.replace(recipe, learning_rate=_two_figures(usual_rate(plan.config.width)))
+        case "rate_lower":
+            better = dataclasses.replace(recipe, learning_rate=max(_two_figures(recipe.learning_rate / 4), 1e-4))
+        case "clipping":
+            better = dataclasses.replace(recipe, clipping=Clip())
+        case "warmup":
+            better = dataclasses.replace(recipe, warmup=40)
+        case _:
+            return None
+    return dataclasses.replace(plan, recipe=better)
+
+
+def _two_figures(value: float) -> float:
+    return float(f"{value:.2g}")
+
+
+# ---------------------------------------------------------------- the curve
+
+
+class Curve:
+    """Losses in the order they came, at most `limit` points of them: when it is full, neighbours are averaged two by two.
+
+    One thread adds, any thread reads.
+    """
+
+    def __init__(self, limit: int = 400) -> None:
+        self.limit = limit
+        self.width = 1
+        self._rows: list[tuple[float, float, float, float]] = []
+        self._open: list[tuple[float, float, float, float]] = []
+
+    def add(self, step: Step) -> None:
+        """Take in a step."""
+        self._open.append((step.step, step.tokens, step.seconds, step.loss))
+        if len(self._open) < self.width:
+            return
+        self._rows.append(_mean(self._open))
+        self._open = []
+        if len(self._rows) >= self.limit:
+            self._rows = [_mean(self._rows[i : i + 2]) for i in range(0, len(self._rows) - 1, 2)]
+            self.width *= 2
+
+    @property
+    def level(self) -> float:
+        """About where the loss stands now: the mean of the last twentieth."""
+        rows = self._rows
+        recent = rows[-max(1, len(rows) // 20) :]
+        return sum(row[3] for row in recent) / len(recent)
+
+    def points(self) -> np.ndarray:
+        """Step, tokens, seconds and loss of each point, `(n, 4)`: each the mean of `width` steps."""
+        return np.array(list(self._rows), dtype=np.float64).reshape(-1, 4)
+
+
+def _mean(rows: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+    step, tokens, seconds, loss = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+    return step, tokens, seconds, loss
+
+
+@lru_cache(maxsize=4)
+def floor(tokenizer: Tokenizer) -> float:
+    """The exact floor in nats per token over held-out documents, each counted with the begin token that ends it, as in training."""
+    documents = held_out(HELD_OUT)
+    return skills.floor(documents) / sum(len(tokenizer.encode(document.text).ids) + 1 for document in documents)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a finished model can do on texts it never saw: its loss as a multiple of the exact floor, and each skill's share right."""
+
+    ratio: float
+    skills: dict[str, float]
+
+
+def judge(session: Session) -> Verdict | None:
+    """Examine a trained model; `None` for one that cannot read the rows of the examination."""
+    if session.model.config.context < skills.ROW:
+        return None
+    documents = held_out(EXAMINED)
+    nats, _ = skills.loss(session.model, session.tokenizer, documents)
+    return Verdict(nats / skills.floor(documents), skills.measure(session.model, session.tokenizer, count=PROBES))
+
+
+# ---------------------------------------------------------------- the attempt
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the model made of `opening` after so many tokens and seconds of training, its loss then being about `loss`."""
+
+    tokens: int
+    seconds: float
+    loss: float
+    opening: str
+    text: str
+
+
+class Attempt:
+    """One run from nothing. `work` is the job's generator; the rest is for reading."""
+
+    def __init__(self, plan: Plan, tokenizer: Tokenizer, opening: str) -> None:
+        self.plan = plan.speaking(tokenizer.size)
+        self.tokenizer, self.opening = tokenizer, opening
+        self.curve = Curve()
+        self.written: tuple[Written, ...] = ()
+        self.session: Session | None = None
+        self.verdict: Verdict | None = None
+
+    def work(self) -> Generator[Step, None, None]:
+        """Build the model, train it, let it write at the moments, examine it; yields every step."""
+        recipe = dataclasses.replace(self.plan.recipe, seed=self.plan.seed)
+        self.session = begin(Preset(config=self.plan.config, recipe=recipe))
+        self._write(0, 0.0, math.log(self.plan.config.vocabulary))
+        moments = iter(MOMENTS[1:])
+        due = next(moments)
+        for step in self.session.run:
+            self.curve.add(step)
+            if step.fraction >= due:
+                self._write(step.tokens, step.seconds, self.curve.level)
+                due = next((moment for moment in moments if moment > step.fraction), math.inf)
+            yield step
+        self.verdict = judge(self.session)
+
+    def _write(self, tokens: int, seconds: float, loss: float) -> None:
+        assert self.session is not None
+        ids = (self.tokenizer.begin, *self.tokenizer.encode(self.opening).ids)[: self.plan.config.context // 2]
+        choose = Sample(temperature=0.7, seed=self.plan.seed)
+        new = [made.id for made in generate(self.session.model, ids, choose, WRITTEN_TOKENS)]
+        opening, whole = self._read(ids[1:]), self._read([*ids[1:], *new])
+        self.written = (*self.written, Written(tokens, seconds, loss, opening, whole.removeprefix(opening)))
+
+    def _read(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(tuple(ids)).replace(BEGIN, BOUNDARY)
