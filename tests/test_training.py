@@ -34,6 +34,7 @@ from model.training import (
     train,
 )
 from model.training.divergence import Evidence, explain
+from model.training.loss import cross_entropy
 from model.training.memory import keep_freed_memory
 from model.training.weights import Weights
 from model.transformer import Transformer
@@ -169,6 +170,20 @@ def test_training_is_the_textbook_loop(optimiser: AdamW | SGD, clipping: Clip | 
     model = Transformer(TINY)
     assert [step.loss for step in train(model, Echo(), recipe)] == pytest.approx(losses, abs=2e-5)
     torch.testing.assert_close(weights_of(model), weights_of(expected), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [1.0, 300.0])
+def test_loss_and_slope_are_those_of_pytorch(scale: float) -> None:
+    dice = torch.Generator().manual_seed(0)
+    logits = (scale * torch.randn(3, 7, 11, generator=dice)).requires_grad_()
+    targets = torch.randint(0, 11, (3, 7), generator=dice)
+    loss, slope = cross_entropy(logits, targets, 4)
+    expected = torch.nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=4)
+    torch.testing.assert_close(slope, torch.autograd.grad(expected, logits)[0])
+    if scale == 1:
+        assert loss == pytest.approx(expected.item(), abs=1e-6)
+    else:
+        assert expected.item() > loss > 50, "a hopeless guess costs 87 nats at most"
 
 
 def test_a_run_learns_what_can_be_learned() -> None:

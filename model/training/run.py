@@ -15,11 +15,11 @@ from time import perf_counter
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from model.errors import Refusal
 from model.training.checkpoint import Checkpoint
 from model.training.divergence import Evidence, explain
+from model.training.loss import cross_entropy
 from model.training.memory import keep_freed_memory
 from model.training.precision import resolve
 from model.training.recipe import Clip, Recipe
@@ -139,9 +139,9 @@ class Run:
         """The mean loss (nats per token) and its gradient along every weight."""
         home = self.weights.vector.device
         with torch.enable_grad(), self._dropout():
-            logits = self.weights.worker(ids.to(home)).flatten(0, 1).float()
-            loss = F.cross_entropy(logits, targets.to(home).flatten(), ignore_index=self.source.pad)
-            return loss.item(), self.weights.gradient(loss)
+            logits = self.weights.worker(ids.to(home))
+            loss, slope = cross_entropy(logits, targets.to(home), self.source.pad)
+            return loss, self.weights.gradient(logits, slope)
 
     @contextmanager
     def _dropout(self) -> Iterator[None]:

@@ -44,9 +44,9 @@ class Weights:
         if self.rounded is not self.vector:
             self.rounded.copy_(self.vector)
 
-    def gradient(self, loss: Tensor) -> Tensor:
-        """The loss's slope along every weight: as long as `vector`, float32."""
-        return _gather(torch.autograd.grad(loss, self.moving)).float()
+    def gradient(self, logits: Tensor, slope: Tensor) -> Tensor:
+        """What the chain rule makes of a slope at the worker's logits: one along every weight, as long as `vector`, float32."""
+        return _gather(torch.autograd.grad(logits, self.moving, slope)).float()
 
     def optimiser(self, spec: Optimiser) -> torch.optim.Optimizer:
         """A fused optimiser over `vector`; only the part that comes from matrices decays."""

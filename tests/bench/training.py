@@ -20,7 +20,7 @@ from model.training import Recipe, Steps, train
 from model.transformer import Transformer
 from tests.bench.race import Row, race, row
 
-VOCABULARY, CONTEXT, BATCH, FILL = 448, 128, 8, 0.91
+VOCABULARY, CONTEXT, BATCH, FILL = 756, 128, 8, 0.92
 SIZES = ((2, 2, 64), (4, 4, 128), (4, 8, 256))
 """Layers, heads and width: the live model, the one between, the embedded one."""
 ROUNDS = 25
