@@ -112,14 +112,14 @@ def _trace_bytes(trace: Trace) -> int:
 @st.cache_resource(show_spinner=False)
 def embedded() -> Specimen:
     """The model that is shipped with the house."""
-    return _specimen(checkpoints.load(EMBEDDED), "Vitrine")
+    return specimen(checkpoints.load(EMBEDDED), "Vitrine")
 
 
 def adopt(loaded: Loaded, name: str) -> Specimen:
     """Make a freshly trained model choosable on every page of this session."""
-    specimen = _specimen(loaded, name)
-    _adopted()[specimen.id] = specimen
-    return specimen
+    adopted = specimen(loaded, name)
+    _adopted()[adopted.id] = adopted
+    return adopted
 
 
 def specimens() -> tuple[Specimen, ...]:
@@ -136,11 +136,12 @@ def _adopted() -> dict[str, Specimen]:
     return state.remember("compute.adopted", dict)
 
 
-def _specimen(loaded: Loaded, name: str) -> Specimen:
+def specimen(loaded: Loaded, name: str) -> Specimen:
+    """A loaded model made ready to be shown: it is no longer trained, and has an identity."""
     model = loaded.model.eval().requires_grad_(False)
     digest = hashlib.blake2b(repr(model.config).encode(), digest_size=6)
     for parameter in model.parameters():
-        digest.update(parameter.numpy().tobytes())
+        digest.update(parameter.cpu().numpy().tobytes())
     return Specimen(digest.hexdigest(), name, loaded, sum(parameter.numel() for parameter in model.parameters()), Tracer(model))
 
 
