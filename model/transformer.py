@@ -32,7 +32,8 @@ class Transformer(nn.Module):
             self.embed = Embedding(config)
             self.decoder = Stack(config)
             self.head = Head(config)
-        self.to_empty(device=home)
+        if home.type != "meta":
+            self.to_empty(device=home)
         draw(self, config, seed)
 
     def forward(

@@ -17,8 +17,8 @@ class Embedding(nn.Module):
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.positions, self.context = config.positions, config.context
-        self.token = nn.Embedding(config.vocabulary, config.width)
-        self.position = nn.Embedding(config.context, config.width) if isinstance(config.positions, Learned) else None
+        self.token = _rows(config.vocabulary, config.width)
+        self.position = _rows(config.context, config.width) if isinstance(config.positions, Learned) else None
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, ids: Tensor, start: int = 0, tap: Tap = ignore) -> Tensor:
@@ -38,3 +38,8 @@ class Embedding(nn.Module):
         if isinstance(self.positions, Sinusoidal):
             return sinusoids(self.context, self.token.embedding_dim, self.token.weight.device)[start:end]
         return None
+
+
+def _rows(count: int, width: int) -> nn.Embedding:
+    """A table of vectors, undrawn: PyTorch's own draw would import its compiler, a second or more, to fill what holds nothing yet."""
+    return nn.Embedding.from_pretrained(torch.empty(count, width), freeze=False)
