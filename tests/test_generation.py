@@ -29,7 +29,7 @@ from model.config import (
     Sinusoidal,
 )
 from model.errors import Refusal
-from model.generation import Decoder, Greedy, Picked, Sample, Writer, die, draw, generate, pick, softmax, stages
+from model.generation import Decoder, Greedy, Picked, Sample, Writer, die, draw, generate, held, pick, softmax, stages
 from model.layers.masks import Painted, parse
 from model.trace import Tracer
 from model.transformer import Transformer
@@ -380,6 +380,15 @@ def test_picks_put_tokens_in_by_hand() -> None:
     assert (line[0].id, line[5].id) == (9, 13)
     assert isinstance(line[5].choose, Picked)
     assert [step.id for step in generate(model, (*PROMPT, 9), Sample(seed=4), tokens=4)] == [step.id for step in line[1:5]]
+
+
+def test_what_is_held_lets_other_settings_write_the_same_text_again() -> None:
+    model = built(TINY)
+    written = list(generate(model, PROMPT, Sample(temperature=1.5, seed=4), tokens=10, picks={2: 9}))
+    for choose in (Sample(temperature=1.5, seed=4), Sample(temperature=0.3, top_k=5, seed=11), Greedy()):
+        again = generate(model, PROMPT, choose, tokens=10, picks=held(written, choose))
+        assert [step.id for step in again] == [step.id for step in written]
+    assert held(written, Sample(temperature=1.5, seed=4)).keys() == {2}
 
 
 # ---------------------------------------------------------------- where it ends, and what is refused

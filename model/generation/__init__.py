@@ -2,7 +2,7 @@
 
 from model.generation.choose import Choose, Greedy, Picked, Sample, Stage, die, draw, pick, softmax, stages
 from model.generation.decoder import Decoder, Reading
-from model.generation.steps import Step, Writer, generate, rows
+from model.generation.steps import Step, Writer, generate, held, rows
 
 __all__ = [
     "Choose",
@@ -17,6 +17,7 @@ __all__ = [
     "die",
     "draw",
     "generate",
+    "held",
     "pick",
     "rows",
     "softmax",

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from time import perf_counter
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from model.layers.masks import Mask
 from model.transformer import Transformer
 
 GREEDY = Greedy()
+NOTHING: Mapping[int, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +126,12 @@ class Writer:
         self._reading = None
         return step
 
+    def follow(self, choose: Choose, tokens: int, picks: Mapping[int, int] = NOTHING, stop: int | None = None) -> Iterator[Step]:
+        """Write until there are `tokens` new ones, `stop` is written or there is no room; `picks` as in `generate`."""
+        while self.room and len(self.steps) < tokens and not (self.steps and self.steps[-1].id == stop):
+            number = len(self.steps)
+            yield self.write(Picked(picks[number]) if number in picks else choose)
+
     def rewind(self, count: int) -> None:
         """Keep the first `count` new tokens and forget the rest; nothing is computed again."""
         if count >= len(self.steps):
@@ -141,7 +149,7 @@ def generate(
     tokens: int = 20,
     stop: int | None = None,
     mask: Mask | Tensor | None = None,
-    picks: Mapping[int, int] | None = None,
+    picks: Mapping[int, int] = NOTHING,
 ) -> Iterator[Step]:
     """Continue `ids` (T,) by up to `tokens`, one `Step` at a time, ending early at the id `stop` (which is still yielded) or
     when the context is full.
@@ -152,16 +160,12 @@ def generate(
     writer = Writer(model, ids, tokens=tokens, mask=mask)
     if tokens and not writer.room:
         raise _full(writer)
-    return _write(writer, choose, stop, picks or {})
+    return writer.follow(choose, tokens, picks, stop)
 
 
-def _write(writer: Writer, choose: Choose, stop: int | None, picks: Mapping[int, int]) -> Iterator[Step]:
-    while writer.room:
-        number = len(writer.steps)
-        step = writer.write(Picked(picks[number]) if number in picks else choose)
-        yield step
-        if step.id == stop:
-            return
+def held(steps: Sequence[Step], choose: Choose) -> dict[int, int]:
+    """The `picks` with which `choose` writes these steps again: those it would have chosen otherwise. The model is not run."""
+    return {step.index: step.id for step in steps if pick(step.logits, choose, step.history) != step.id}
 
 
 def _checked(ids: Sequence[int] | Tensor, model: Transformer) -> tuple[int, ...]:
