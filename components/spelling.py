@@ -45,9 +45,9 @@ def parse(given: str, known: T) -> T:
     that is too long, and what the configuration itself refuses.
     """
     words = given.split(MARK) if given else []
-    if len(given) > LIMIT or len(words) % 2:
+    wanted = dict(zip(words[::2], words[1::2], strict=False))
+    if len(given) > LIMIT or not given.isascii() or len(words) != 2 * len(wanted):
         raise Refusal("link.settings", "these settings cannot be read: {given!r}", given=given[:40])
-    wanted = dict(zip(words[::2], words[1::2], strict=True))
     value = _apply(known, wanted, "")
     if wanted:
         raise Refusal("link.unknown_setting", "there is no setting {given!r} here", given=next(iter(wanted))[:40])

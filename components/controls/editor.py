@@ -104,6 +104,7 @@ class _Form:
     def __init__(self, words: Words, key: str, prefix: str) -> None:
         self.words, self.key, self.prefix = words, key, prefix
         self.places: dict[str, DeltaGenerator] = {}
+        self.kinds: dict[str, str] = {}
 
     # ------------------------------------------------------------ parts
 
@@ -154,8 +155,8 @@ class _Form:
     def union(self, path: str, options: Sequence[type], value: Any) -> Wish:
         kinds = {option.__name__: option for option in options}
         with st.container(border=True, gap="small"):
-            chosen = self.pick(path, list(kinds), type(value).__name__, "kinds")
-            template = value if type(value).__name__ == chosen else kinds[chosen]()
+            chosen = self.kinds[path] = self.pick(path, list(kinds), type(value).__name__, "kinds")
+            template = value if type(value).__name__ == chosen else carry(value, kinds[chosen])
             st.caption(self.words(f"{self.prefix}.kinds.{chosen}.help"))
             return self.part(path, template)
 
@@ -190,12 +191,19 @@ class _Form:
         return self.words(f"{self.prefix}.{path}.help")
 
     def widget(self, path: str) -> str:
-        return f"{self.key}.{path}"
+        """A widget's key; another kind of part has widgets of its own, even where a setting's name is the same."""
+        return f"{self.key}.{self.kinds.get(path.rpartition('.')[0], '')}.{path}"
 
     def refuse(self, path: str, refusal: Refusal) -> None:
         """The sentence beside the field; where nothing was touched yet, it stands below the whole."""
         place = self.places.get(path, st)
         place.error(self.words.refusal(refusal))
+
+
+def carry(old: Any, kind: type[T]) -> T:
+    """A part of another kind, with what both kinds declare alike taken over from the old one."""
+    before = {setting.name: setting.space for setting in settings(type(old))}
+    return kind(**{setting.name: getattr(old, setting.name) for setting in settings(kind) if before.get(setting.name) == setting.space})
 
 
 # ---------------------------------------------------------------- layout and notches

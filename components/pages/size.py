@@ -99,14 +99,14 @@ def _workshop(session: Session, studio: Studio) -> None:
         _abilities(session, studio)
         _weighed(session, studio)
     with stage:
-        block(_stage, run_every=PULSE if studio.alive else None)(session, studio, refused)
+        block(_stage, run_every=PULSE if studio.alive else None)(session, studio, refused, studio.alive)
 
 
 # ---------------------------------------------------------------- the stage: one button, one picture
 
 
-def _stage(session: Session, studio: Studio, refused: bool) -> None:
-    alive = studio.alive
+def _stage(session: Session, studio: Studio, refused: bool, beating: bool) -> None:
+    """What moves while a run is on; drawn again at each beat, and when the last run has ended the page is drawn once more, at rest."""
     left, right = st.columns([1, 3], gap="medium")
     with left:
         _experiment(session.words)
@@ -117,7 +117,7 @@ def _stage(session: Session, studio: Studio, refused: bool) -> None:
     with right:
         _picture(session, studio)
         _afterwards(session, studio)
-    if alive and not studio.alive:
+    if beating and not studio.alive:
         st.rerun()
 
 
