@@ -138,10 +138,10 @@ def compose(session: Session, maps: bytes, serial: int, anchor: Choice, choice: 
     prompt, specimen = session.prompt, session.specimen
     revision = f"{specimen.id}:{zlib.crc32(repr(prompt.ids).encode()):08x}"
     if reading.length <= theatre.SMALL:
-        return Scene(revision=revision, serial=serial, tokens=prompt.pieces, known=prompt.known, maps=maps, choice=anchor)
+        return Scene(revision=revision, serial=serial, tokens=prompt.pieces, maps=maps, choice=anchor)
     stage = (choice.layer, choice.head)
     exact = compute.packed("attention.map", specimen.id, prompt.ids, stage, make=lambda: theatre.pack_one(reading.pattern))
-    return Scene(revision=revision, serial=serial, tokens=prompt.pieces, known=prompt.known, maps=maps, choice=choice, stage=stage, exact=exact)
+    return Scene(revision=revision, serial=serial, tokens=prompt.pieces, maps=maps, choice=choice, stage=stage, exact=exact)
 
 
 # ---------------------------------------------------------------- in words
@@ -162,10 +162,10 @@ def head_in_words(words: Words, pieces: tuple[str, ...], reading: HeadReading, c
 
 def credited(session: Session, trace: Trace, telling: tuple[int, int], choice: Choice) -> str:
     """Why the page opens with this head; nothing for any other."""
-    if (choice.layer, choice.head) != telling:
+    tokenizer = session.specimen.loaded.tokenizer
+    if tokenizer is None or (choice.layer, choice.head) != telling:
         return ""
-    token = session.specimen.loaded.tokenizer.piece(int(trace.logits[-1].argmax()))
-    return " " + session.words("attention.reading.credit", token=visible(token))
+    return " " + session.words("attention.reading.credit", token=visible(tokenizer.piece(int(trace.logits[-1].argmax()))))
 
 
 def _looked(words: Words, pieces: tuple[str, ...], reading: HeadReading, position: int) -> str:

@@ -64,10 +64,9 @@ class Sayer:
     def mask(self) -> Line:
         """What the mask leaves of the row's scores."""
         cell = self.cell
-        score = self._number(cell.score)
-        strip = Strip(
-            self._term("scores"), cell.scores, most=_most(cell.scores), names=self.tokens, chosen=cell.cell.key, blocked=~cell.allowed
-        )
+        score = f"{self._term('score')} = {self._number(cell.score)}"
+        most = _most(cell.scores)
+        strip = Strip(self._term("scores"), cell.scores, most=most, names=self.tokens, chosen=cell.cell.key, blocked=~cell.allowed)
         name, equation = ("allowed", score) if cell.may_look else ("forbidden", f"{score} → −∞")
         return Line(self._term("mask"), self._say(name, key=self.key), (equation,), (strip,))
 

@@ -60,7 +60,6 @@ class Scene:
     revision: str
     serial: int
     tokens: tuple[str, ...]
-    known: tuple[bool, ...]
     maps: bytes
     choice: Choice
     stage: tuple[int, int] | None = None
@@ -94,7 +93,6 @@ def header(words: Words, scene: Scene) -> dict[str, Any]:
         "serial": scene.serial,
         "tokens": [plate.visible(piece) for piece in scene.tokens],
         "apart": [int(piece[:1].isspace()) for piece in scene.tokens],
-        "known": [int(known) for known in scene.known],
         "fine": len(scene.tokens) <= FINE,
         "choice": plate.plain(scene.choice),
         "stage": scene.stage,

@@ -129,7 +129,7 @@ class Theatre {
 
   /** Sentences that no choice changes. */
   write() {
-    const {words, header} = {words: this.header.words, header: this.header};
+    const {header} = this, {words} = header;
     this.heads.write(header);
     this.legend.write(header);
     this.frame.setAttribute("aria-label", `${words.map} ${words.map_keys}`);
@@ -147,7 +147,7 @@ class Theatre {
     this.heads.mark(this.choice);
     if (afresh || ["layer", "head", "sink"].some(name => now[name] !== this.painted?.[name]) || exact !== this.painted?.exact) this.paintMap(values, most, now, width);
     this.matrix.mark(this.locked(), this.previewed.cell ?? null);
-    this.paintText(values, most, now);
+    this.paintText(values, most, now, exact !== null);
     this.painted = {...now, exact};
     this.reach(values);
     this.root.dataset.painted = [header.revision, this.choice.layer, this.choice.head, this.choice.query, this.choice.key, this.choice.sink, exact ? "exact" : "coarse"].join("/");
@@ -191,18 +191,19 @@ class Theatre {
     return most || 1;
   }
 
-  paintText(values, most, now) {
-    const {tokens, words, language, sinks, block} = this.header, length = tokens.length, token = tokens[now.query];
+  paintText(values, most, now, exact) {
+    const {tokens, words, language, sinks} = this.header, length = tokens.length, token = tokens[now.query];
     const share = value => Math.sqrt(Math.min(1, value / most));
     const row = key => (this.allowed(now.query, key) ? values[now.query * length + key] : null);
     const column = query => (this.allowed(query, now.query) ? values[query * length + now.query] : null);
-    this.looks.paint(token, row, share, now.query, language, now.sink ? -1 : 0);
-    this.looked.paint(token, column, share, now.query, language, now.sink || now.query ? -1 : -2);
+    const say = value => (exact && value !== null ? percent(value, language) : "");
+    this.looks.paint(token, row, share, now.query, say, now.sink ? -1 : 0);
+    this.looked.paint(token, column, share, now.query, say, now.sink || now.query ? -1 : -2);
     this.title.textContent = fill(words.stage, {layer: now.layer + 1, head: now.head + 1});
-    this.say.replaceChildren(...this.sentence(values, now));
+    this.say.replaceChildren(...(exact ? this.sentence(values, now) : [words.about]));
     const sink = fill(words.sink_note, {share: percent(sinks[now.layer][now.head], language)});
     const small = this.matrix.cell * (window.devicePixelRatio || 1) < 1 ? ` ${words.pooled}` : "";
-    this.note.textContent = sink + small + (block > 1 && this.values(now.layer, now.head) === null ? ` ${words.about}` : "");
+    this.note.textContent = sink + small;
   }
 
   /** One cell in words; its tokens set in the tokens' own type. */
@@ -347,15 +348,15 @@ class Tokens {
   }
 
   /** Light each token by `value(position)`, `null` where looking is forbidden; `omit` is left out of the colours (−2: all are). */
-  paint(token, value, share, chosen, language, omit) {
+  paint(token, value, share, chosen, say, omit) {
     this.title.replaceChildren(...this.sentence.split(/(\{token\})/).map(part => (part === "{token}" ? make("q", "", token) : part)));
     this.buttons.forEach((button, at) => {
       const given = value(at), dark = given === null || at === omit || omit === -2, code = dark ? 0 : Math.round(share(given) * 255);
       button.style.background = dark ? "transparent" : colour(SEQUENTIAL, code);
       button.style.color = dark ? PLATE.dim : onColour(SEQUENTIAL, code);
       button.classList.toggle("unseen", given === null);
-      button.lastChild.textContent = given !== null && given >= 0.01 ? percent(given, language) : "";
-      button.title = given === null ? "" : percent(given, language);
+      button.lastChild.textContent = given !== null && given >= 0.01 ? say(given) : "";
+      button.title = say(given);
       button.setAttribute("aria-pressed", at === chosen);
       button.tabIndex = at === chosen ? 0 : -1;
     });
