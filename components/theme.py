@@ -74,11 +74,20 @@ PALETTES: dict[str, Palette] = {"light": LIGHT, "dark": DARK}
 
 
 def css(palette: Palette) -> str:
-    """The whole style sheet: the palette as custom properties (`--ink`, `--paper`, …), then the rules of `theme.css`."""
-    properties = "".join(f"--{field.name.replace('_', '-')}:{getattr(palette, field.name)};" for field in dataclasses.fields(palette)[1:])
+    """The whole style sheet: the palette as custom properties (`--ink`, `--paper`, …), then the rules of `theme.css`.
+
+    Both palettes are in it, so that the browser can change (`<html data-scheme>`) before the server has answered.
+    """
     ramps = f"--spot:{DARK.accent};--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};"
     sign = f"--mark:url('data:image/svg+xml,{quote(mark())}');"
-    return f":root{{color-scheme:{palette.name};{properties}{ramps}{sign}}}\n{_sheet()}"
+    worn = f":root{{{_properties(palette)}{ramps}{sign}}}"
+    offered = "".join(f":root[data-scheme={name}]{{{_properties(choice)}}}" for name, choice in PALETTES.items())
+    return f"{worn}\n{offered}\n{_sheet()}"
+
+
+def _properties(palette: Palette) -> str:
+    names = [field.name for field in dataclasses.fields(palette) if field.name != "name"]
+    return f"color-scheme:{palette.name};" + "".join(f"--{name.replace('_', '-')}:{getattr(palette, name)};" for name in names)
 
 
 @lru_cache

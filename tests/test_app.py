@@ -103,9 +103,9 @@ def test_the_language_switch_keeps_what_the_reader_wrote(opened: Callable[..., A
 
 def test_the_theme_switch_wears_the_other_palette_at_once(opened: Callable[..., AppTest]) -> None:
     app = opened(theme="light")
-    assert f"--paper:{theme.LIGHT.paper}" in said(app)
+    assert ":root{color-scheme:light;" in said(app)
     app.button(key="theme").click().run()
-    assert f"--paper:{theme.DARK.paper}" in said(app)
+    assert ":root{color-scheme:dark;" in said(app)
     assert app.query_params["theme"] in ("dark", ["dark"])
 
 

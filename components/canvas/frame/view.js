@@ -3,7 +3,8 @@
 export default function ({ data, parentElement }) {
   document.documentElement.lang = data.language;
   quietHistory();
-  applyScheme(data.scheme);
+  wear(data.scheme);
+  whenThere(".st-key-theme button", ([button]) => (button.onclick = () => wear(data.scheme === "dark" ? "light" : "dark")));
   whenThere(".st-key-menu a", (links) => links.forEach((link, place) => mark(link, place === data.page)));
   whenThere(".st-key-prompt textarea", ([area]) => submitOnEnter(area));
   parentElement.dataset.painted = `${data.language}:${data.scheme}:${data.page}`;
@@ -48,7 +49,9 @@ function submitOnEnter(area) {
 }
 
 // Streamlit 1.67 offers its theme switch to its own menu only. It stands in a React context; what the menu calls, we call.
-function applyScheme(scheme) {
+// The button does so before the server has answered; the run that follows only confirms it.
+function wear(scheme) {
+  document.documentElement.dataset.scheme = scheme;
   const context = themeContext();
   const name = { light: "Custom Theme Light", dark: "Custom Theme Dark" }[scheme];
   const wanted = context?.availableThemes.find((theme) => theme.name === name);
