@@ -32,12 +32,12 @@ OTHER = Config(vocabulary=40, positions=Learned(), norm=RMSNorm(), mlp=GatedMlp(
 
 
 def gpt2(**settings: Any):
-    plain = {"vocab_size": 101, "n_positions": 33, "n_layer": 3, "bos_token_id": 0, "eos_token_id": 0}
+    plain: dict[str, Any] = {"vocab_size": 101, "n_positions": 33, "n_layer": 3, "bos_token_id": 0, "eos_token_id": 0}
     return transformers.GPT2LMHeadModel(transformers.GPT2Config(**plain, **settings))
 
 
 def llama(**settings: Any):
-    plain = {"vocab_size": 101, "max_position_embeddings": 40, "num_hidden_layers": 3, "intermediate_size": 50}
+    plain: dict[str, Any] = {"vocab_size": 101, "max_position_embeddings": 40, "num_hidden_layers": 3, "intermediate_size": 50}
     return transformers.LlamaForCausalLM(transformers.LlamaConfig(**plain, **settings))
 
 

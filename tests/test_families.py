@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,8 @@ from model.errors import Refusal
 from model.families import FAMILIES, Published, find, published_as
 from model.families.gpt2 import published_config as gpt2_config
 from model.families.llama import published_config as llama_config
+from model.text.tokenizer import Tokenizer
+from model.training.session import preset, presets
 
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -65,6 +68,11 @@ def test_every_weight_of_every_size_has_a_published_name(family) -> None:
     assert published_as(published.model_type) is family
     for size in family.sizes.values():
         assert {re.sub(r"\.\d+\.", ".{}.", weight.name) for weight in weights(size.config)} <= published.names.keys()
+
+
+@pytest.mark.parametrize("name", presets())
+def test_our_own_sizes_are_what_the_presets_train(name: str) -> None:
+    assert find(f"vitrine-{name}").config == replace(preset(name).config, vocabulary=Tokenizer.for_world().size)
 
 
 GPT2 = {"vocab_size": 50_257, "n_positions": 1_024, "n_embd": 768, "n_layer": 12, "n_head": 12}

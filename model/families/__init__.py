@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from model.errors import Refusal
-from model.families import gpt2, gpt3, llama
+from model.families import gpt2, gpt3, llama, vitrine
 from model.families.family import Family, Published, Same, Size, Source, Stacked, Transposed
 
-FAMILIES: tuple[Family, ...] = (gpt2.FAMILY, gpt3.FAMILY, llama.FAMILY)
+FAMILIES: tuple[Family, ...] = (gpt2.FAMILY, gpt3.FAMILY, llama.FAMILY, vitrine.FAMILY)
 
 __all__ = ["FAMILIES", "Family", "Published", "Same", "Size", "Source", "Stacked", "Transposed", "find", "published_as"]
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import torch
+
 from model.analysis.skills import floor, loss, measure
 from model.checkpoints import Loaded, load
 from model.errors import Refusal
@@ -22,7 +24,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Loss and exact floor in nats per token over 2,000 held-out documents, their ratio, and the share right of each skill."""
+    """Loss and exact floor in nats per token over 2,000 held-out documents, their ratio, and the share right of each skill.
+
+    One thread: two add in another order, and are slower when anyone else is at work.
+    """
+    torch.set_num_threads(1)
     loaded = load(options.checkpoint)
     return {"parameters": loaded.report.parameters, "tokens_seen": (loaded.card or {}).get("tokens_seen"), **figures(loaded)}
 

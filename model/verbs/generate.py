@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from model.checkpoints import Loaded, load
+from model.checkpoints import OURS, Loaded, load
 from model.errors import Refusal
 from model.generation import Choose, Greedy, Sample, generate
 from model.layers.masks import parse
@@ -63,7 +63,11 @@ def _choose(options: argparse.Namespace) -> Choose:
 
 
 def _text(ids: list[int], loaded: Loaded) -> str:
-    return " ".join(map(str, ids)) if loaded.tokenizer is None else loaded.tokenizer.decode(ids)
+    """The text of all tokens; the begin token that opens ours is no part of it."""
+    if loaded.tokenizer is None:
+        return " ".join(map(str, ids))
+    opened = loaded.report.family == OURS and ids[0] == loaded.tokenizer.begin
+    return loaded.tokenizer.decode(ids[1:] if opened else ids)
 
 
 def _piece(id: int, loaded: Loaded) -> str:

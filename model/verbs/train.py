@@ -1,7 +1,7 @@
 """`train`: train a model in the micro-world, say how it goes on standard error, and save what `--checkpoint` reads.
 
 Beside the checkpoint lies the run itself, for `--resume`. An interrupt (Ctrl-C) ends the run after the step under way, and
-saves; a second one ends the program.
+saves; a second one ends the program. One thread: two are slower when anyone else is at work.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import Any
+
+import torch
 
 from model.checkpoints import load, refuse_unless_free, save
 from model.checkpoints.files import read_json
@@ -49,6 +51,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Train, save, measure the saved model, and write the figures on its card."""
+    torch.set_num_threads(1)
     refuse_unless_free(options.out)
     session = _session(options)
     with _interrupts() as interrupt:
