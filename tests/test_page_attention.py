@@ -229,7 +229,7 @@ def test_the_table_lists_every_allowed_pair_the_strongest_first(trace: Trace) ->
     table = pairs(EN, PIECES, reading)
     assert len(table) == reading.allowed.sum()
     query, key, weight = (table[name].to_numpy() for name in ("row", "column", "weight"))
-    assert (np.diff(weight) <= 0).all()
+    assert np.diff(np.asarray(weight, float)).max() <= 0
     np.testing.assert_array_equal(reading.pattern[query - 1, key - 1], weight)
     np.testing.assert_allclose(np.bincount(query, weight)[3:], 1, atol=1e-5)
 
@@ -237,6 +237,6 @@ def test_the_table_lists_every_allowed_pair_the_strongest_first(trace: Trace) ->
 def test_the_arithmetics_table_holds_every_vector(trace: Trace) -> None:
     cell = arithmetic(trace, Cell(1, 2, 8, 5))
     table = vectors(EN, PIECES, cell).groupby("vector", sort=False)["number"]
-    assert table.get_group("q × k").sum() == pytest.approx(cell.dot, abs=1e-5)
+    np.testing.assert_allclose(np.asarray(table.get_group("q × k")).sum(), cell.dot, atol=1e-5)
     np.testing.assert_allclose(table.get_group("after"), cell.after, atol=1e-6)
     assert len(table) == 13

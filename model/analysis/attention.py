@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import Tensor, no_grad
+from torch import Tensor
 
 from model.config import Alibi, LayerNorm, Tied
 from model.errors import Refusal
@@ -63,7 +64,7 @@ def overview(trace: Trace, side: int = 64) -> Overview:
     return Overview(np.stack(maps), block, np.stack(sinks), (layer, head))
 
 
-@no_grad()
+@torch.no_grad()
 def credits(trace: Trace) -> Floats:
     """How much each head, at the last token, adds to the logit of the likeliest next one by the direct path: (L, H), up to the
     last norm's factor, which all heads share (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits")."""
@@ -133,7 +134,7 @@ class TokenReading:
 def one_head(trace: Trace, layer: int, head: int) -> HeadReading:
     """The exact map of one head, at any length. Raises `Refusal` for a head the model does not have."""
     _refuse_outside(trace, Cell(layer, head, 0, 0))
-    return HeadReading(layer, head, _numpy(trace.pattern(layer)[head]), _allowed(trace, head))
+    return HeadReading(layer, head, _pattern(trace, layer, head), _allowed(trace, head))
 
 
 def one_token(reading: HeadReading, position: int) -> TokenReading:
@@ -233,7 +234,7 @@ class CellArithmetic:
         return self.before + self.attention
 
 
-@no_grad()
+@torch.no_grad()
 def arithmetic(trace: Trace, at: Cell) -> CellArithmetic:
     """The arithmetic of one cell, every number the trace's own. Raises `Refusal` for a cell outside the model or the text."""
     _refuse_outside(trace, at)
@@ -249,7 +250,7 @@ def arithmetic(trace: Trace, at: Cell) -> CellArithmetic:
         v=_numpy(v[at.key]),
         root=math.sqrt(attention.size),
         slope=alibi_slopes(attention.heads)[at.head] if isinstance(trace.model.config.positions, Alibi) else None,
-        scores=_scores(trace, at, q, k),
+        scores=_numpy(_scores(trace, at.layer, at.head, slice(at.query, at.query + 1))[0]),
         allowed=_allowed(trace, at.head)[at.query],
         mixed=_numpy(mixed),
         contribution=_numpy(project @ mixed),
@@ -258,11 +259,26 @@ def arithmetic(trace: Trace, at: Cell) -> CellArithmetic:
     )
 
 
-def _scores(trace: Trace, at: Cell, q: Tensor, k: Tensor) -> Floats:
-    """One row of scores from q (size,) and all k (T, size), which spares a long text its whole map."""
-    attention, row = trace.model.config.attention, _numpy(k @ q)
-    slope = alibi_slopes(attention.heads)[at.head] if isinstance(trace.model.config.positions, Alibi) else 0.0
-    return (row / math.sqrt(attention.size) - slope * np.abs(np.arange(len(row)) - at.query)).astype(np.float32)
+def _pattern(trace: Trace, layer: int, head: int) -> Floats:
+    """One head's map: the one the trace kept, or worked out without its neighbours'."""
+    kept = trace.sites.get(f"decoder.blocks.{layer}.attn.pattern")
+    if kept is not None:
+        return _numpy(kept[head])
+    allowed = trace.mask[head] if trace.mask.dim() == 3 else trace.mask
+    masked = _scores(trace, layer, head).masked_fill(~allowed, -math.inf)
+    return _numpy(masked.softmax(-1).masked_fill(~allowed.any(-1, keepdim=True), 0))
+
+
+def _scores(trace: Trace, layer: int, head: int, query: slice = slice(None)) -> Tensor:
+    """Scores before the mask of some of a head's queries: (queries, T)."""
+    attention = trace.model.config.attention
+    q = trace[f"decoder.blocks.{layer}.attn.q"][head, query]
+    k = trace[f"decoder.blocks.{layer}.attn.k"][head * attention.kv_heads // attention.heads]
+    scores = q @ k.T / math.sqrt(attention.size)
+    if not isinstance(trace.model.config.positions, Alibi):
+        return scores
+    position = torch.arange(len(k), device=k.device)
+    return scores - alibi_slopes(attention.heads)[head] * (position[query, None] - position).abs()
 
 
 def _allowed(trace: Trace, head: int) -> Booleans:

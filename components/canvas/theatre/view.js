@@ -60,9 +60,10 @@ class Theatre {
 
   // ---------------------------------------------------------------- what the reader does
 
+  /** However fast the pointer moves, one picture a frame. */
   preview(what) {
     this.previewed = what;
-    this.paint(false);
+    this.awaited ??= requestAnimationFrame(() => { this.awaited = null; this.paint(false); });
   }
 
   choose(what) {
@@ -350,13 +351,16 @@ class Tokens {
   /** Light each token by `value(position)`, `null` where looking is forbidden; `omit` is left out of the colours (−2: all are). */
   paint(token, value, share, chosen, say, omit) {
     this.title.replaceChildren(...this.sentence.split(/(\{token\})/).map(part => (part === "{token}" ? make("q", "", token) : part)));
+    const few = this.buttons.length <= EVERY;
     this.buttons.forEach((button, at) => {
       const given = value(at), dark = given === null || at === omit || omit === -2, code = dark ? 0 : Math.round(share(given) * 255);
+      const below = few && given !== null && given >= 0.01 ? say(given) : "", told = `${given === null} ${dark} ${code} ${at === chosen} ${below}`;
+      if (button.told === told) return;
+      button.told = told;
       button.style.background = dark ? "transparent" : colour(SEQUENTIAL, code);
       button.style.color = dark ? PLATE.dim : onColour(SEQUENTIAL, code);
       button.classList.toggle("unseen", given === null);
-      button.lastChild.textContent = given !== null && given >= 0.01 ? say(given) : "";
-      button.title = say(given);
+      button.lastChild.textContent = below;
       button.setAttribute("aria-pressed", at === chosen);
       button.tabIndex = at === chosen ? 0 : -1;
     });
