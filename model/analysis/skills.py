@@ -25,7 +25,8 @@ def loss(model: Transformer, tokenizer: Tokenizer, documents: Sequence[Document]
     """Total loss (nats) and number of predicted tokens, the end of each document among them. Divide it by the documents'
     own −log-probability for the ratio to the floor."""
     total, count = 0.0, 0
-    for rows in table(documents, tokenizer, ROW).split(ROWS_AT_ONCE):
+    length = min(ROW, model.config.context)
+    for rows in table(documents, tokenizer, length).split(ROWS_AT_ONCE):
         targets = rows[:, 1:]
         logits = model(rows[:, :-1]).flatten(0, 1).float()
         total += F.cross_entropy(logits, targets.flatten(), ignore_index=tokenizer.pad, reduction="sum").item()

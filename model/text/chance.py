@@ -16,8 +16,8 @@ class Chance:
     The sum is the entropy of the process only if one text has one derivation; the grammar sees to that.
     """
 
-    def __init__(self, seed: int) -> None:
-        self.random = random.Random(seed)
+    def __init__(self, seed: int | str) -> None:
+        self.random = random.Random(f"micro-world {seed}")
         self.nats = 0.0
 
     def pick(self, options: Sequence[T]) -> T:

@@ -32,6 +32,7 @@ from model.text.lexicon import (
 )
 
 WORDS: dict[Language, tuple[str, ...]] = {"pt": loose_words("pt"), "en": loose_words("en")}
+ANY_WORDS = tuple(dict.fromkeys([*WORDS["pt"], *WORDS["en"], *(name.text for name in NAMES)]))
 THINGS: dict[Language, tuple[str, ...]] = {
     "pt": (*(noun.pt for noun in NOUNS), *(place.pt for place in PLACES)),
     "en": (*(noun.en for noun in NOUNS), *(place.en for place in PLACES)),
@@ -135,11 +136,12 @@ def question(maker: Maker, language: Language) -> str:
 
 
 def fact(maker: Maker, language: Language) -> str:
-    """What colour things are, told or asked."""
-    it, asked = maker.chance.pick(FACTS), maker.chance.flip(0.4)
-    if language == "pt":
-        return f"P: De que cor é {it.article} {it.pt}? R: {it.pt_colour}." if asked else f"{capital(it.article)} {it.pt} é {it.pt_colour}."
-    return f"Q: What color is the {it.en}? A: {it.en_colour}." if asked else f"The {it.en} is {it.en_colour}."
+    """What colour things are, told or asked; told carelessly now and then, with no capital letter."""
+    it, way = maker.chance.pick(FACTS), maker.chance.weigh(("told", "careless", "asked"), (4, 2, 4))
+    if way == "asked":
+        return f"P: De que cor é {it.article} {it.pt}? R: {it.pt_colour}." if language == "pt" else f"Q: What color is the {it.en}? A: {it.en_colour}."
+    told = f"{it.article} {it.pt} é {it.pt_colour}." if language == "pt" else f"the {it.en} is {it.en_colour}."
+    return capital(told) if way == "told" else told
 
 
 def sound(maker: Maker, language: Language) -> str:
@@ -169,8 +171,8 @@ def copy(maker: Maker, language: Language) -> str:
 
 
 def again(maker: Maker, language: Language) -> str:
-    """Different random words, and the same words again with nothing in between: only induction tells what follows."""
-    words = " ".join(maker.chance.sample(WORDS[language], maker.chance.pick(range(3, 10))))
+    """Different random words of either language, and the same words again with nothing in between: only induction tells what follows."""
+    words = " ".join(maker.chance.sample(ANY_WORDS, maker.chance.pick(range(3, 10))))
     return f"{'De novo' if language == 'pt' else 'Again'}: {words} {words}."
 
 

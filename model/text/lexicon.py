@@ -157,11 +157,11 @@ SOUNDS = (
     ("o gato", "miau", "the cat", "meow"),
     ("a vaca", "mu", "the cow", "moo"),
     ("a coruja", "uu", "the owl", "hoot"),
-    ("o sapo", "coaxa", "the frog", "ribbit"),
+    ("o sapo", "croac", "the frog", "ribbit"),
     ("o pato", "quá", "the duck", "quack"),
     ("a ovelha", "bé", "the sheep", "baa"),
     ("a abelha", "zum", "the bee", "buzz"),
-    ("o galo", "cocoricó", "the rooster", "crow"),
+    ("o galo", "cocoricó", "the rooster", "cockadoodle"),
 )
 
 JOBS = (("médico", "médica", "doctor"), ("engenheiro", "engenheira", "engineer"), ("professor", "professora", "teacher"), ("enfermeiro", "enfermeira", "nurse"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,8 @@ def table(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> T
 class RowStream:
     """Rows without end, from a world that may change its dials by the lesson. The same seed, the same rows.
 
-    `state()` is the number of documents dealt and the row begun; `restore` writes the documents again, which takes
-    a second for a hundred thousand of them and needs no file.
+    `state()` is the number of rows dealt; `restore` writes the documents again, a few seconds for a hundred thousand of them,
+    and needs no file.
     """
 
     def __init__(self, tokenizer: Tokenizer, length: int, *, seed: int = 0, dials: Dials | None = None, lessons: tuple[Lesson, ...] = ()) -> None:
@@ -87,11 +88,6 @@ class RowStream:
     def _documents(self) -> Iterator[Document]:
         written = 0
         for number, lesson in enumerate(self.lessons):
-            world = World(_mixed(self.seed, number + 1), lesson.dials)
-            for written in range(written, lesson.until):
-                yield world.document()
-        yield from World(_mixed(self.seed, 0), self.dials).documents()
-
-
-def _mixed(seed: int, lesson: int) -> int:
-    return seed * 1_000 + lesson
+            yield from islice(World(f"lesson {number} of {self.seed}", lesson.dials).documents(), max(0, lesson.until - written))
+            written = max(written, lesson.until)
+        yield from World(f"training {self.seed}", self.dials).documents()

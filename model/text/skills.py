@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, product
 
 from model.text.kinds import biography_line, capital, phrase
 from model.text.lexicon import ADJECTIVES, DEEDS, FACTS, NAMES, NOUNS, PLACES, SOUNDS, Language
 from model.text.world import Dials, Document, World, people
 
-PROBE_SEED = 2_000_003
-HELD_OUT_SEED = 1_000_003
+PROBE_SEED = "probes"
+HELD_OUT_SEED = "held out"
 LANGUAGES: tuple[Language, Language] = ("pt", "en")
 
 
@@ -97,8 +97,10 @@ def _brackets(world: World) -> Iterator[Probe]:
 def _facts(world: World) -> Iterator[Probe]:
     for it in FACTS:
         yield Probe(f"{capital(it.article)} {it.pt} é", (f" {it.pt_colour}",))
+        yield Probe(f"{it.article} {it.pt} é", (f" {it.pt_colour}",))
         yield Probe(f"P: De que cor é {it.article} {it.pt}? R:", (f" {it.pt_colour}",))
         yield Probe(f"The {it.en} is", (f" {it.en_colour}",))
+        yield Probe(f"the {it.en} is", (f" {it.en_colour}",))
         yield Probe(f"Q: What color is the {it.en}? A:", (f" {it.en_colour}",))
 
 
@@ -109,11 +111,10 @@ def _sounds(world: World) -> Iterator[Probe]:
 
 
 def _biographies(world: World) -> Iterator[Probe]:
-    for person in people(world.dials.biographies):
-        for line in ("city", "pet", "collects"):
-            for language in LANGUAGES:
-                prompt, _, answer = biography_line(person, line, language).rpartition(" ")
-                yield Probe(prompt, (f" {answer}",))
+    everything = list(product(people(world.dials.biographies), ("city", "pet", "collects"), LANGUAGES))
+    for person, line, language in world.chance.sample(everything, len(everything)):
+        prompt, _, answer = biography_line(person, line, language).rpartition(" ")
+        yield Probe(prompt, (f" {answer}",))
 
 
 def _spelled(text: str) -> bool:

@@ -76,7 +76,7 @@ class Document:
 class World:
     """An endless supply of documents: the same seed and dials, the same documents, on any machine."""
 
-    def __init__(self, seed: int = 0, dials: Dials | None = None) -> None:
+    def __init__(self, seed: int | str = 0, dials: Dials | None = None) -> None:
         self.dials = dials or Dials()
         self.chance = Chance(seed)
         everyone = people(self.dials.biographies)
