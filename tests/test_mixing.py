@@ -1,50 +1,67 @@
-"""The backward passes written by hand are the ones calculus demands."""
+"""The backward pass written by hand is the one calculus demands."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from model.config import Rotary
-from model.layers.mixing import Mixing, Turning
+from model.layers.mixing import Manner, Mixing
 from model.layers.positions import rotate, rotation
 
+BATCH, TOKENS, SIZE = 3, 6, 8
 
-def draw(*shape: int, seed: int) -> torch.Tensor:
+
+def draw(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()
 
 
-@pytest.mark.parametrize("blind", [False, True])
-def test_mixing_has_the_gradient_of_its_own_arithmetic(blind: bool) -> None:
-    q, k, v = (draw(3, 5, 4, seed=seed) for seed in range(3))
-    offsets = torch.full((5, 5), -math.inf, dtype=torch.float64).triu(1)
-    nowhere = None
-    if blind:
-        offsets[2] = -math.inf
-        nowhere = torch.arange(5)[:, None] == 2
-    mixed = Mixing.apply(q, k, v, offsets.expand(3, 5, 5), nowhere, 0.5)
-    pattern = torch.softmax(0.5 * q @ k.mT + offsets, -1)
-    expected = (pattern if nowhere is None else pattern.masked_fill(nowhere, 0)) @ v
-    torch.testing.assert_close(mixed, expected)
-    # a query that sees nothing is left out: the spelled-out softmax has no derivative there, the mixed value none but zero
-    seen = torch.ones(5, dtype=torch.bool) if nowhere is None else ~nowhere[:, 0]
-    slope = draw(3, 5, 4, seed=7).detach()
-    ours = torch.autograd.grad(mixed, (q, k, v), slope)
-    pattern = torch.softmax(0.5 * q[:, seen] @ k.mT + offsets[seen], -1)
-    for mine, autograd in zip(ours, torch.autograd.grad(pattern @ v, (q, k, v), slope[:, seen]), strict=True):
-        torch.testing.assert_close(mine, autograd)
+def spelled_out(projected: Tensor, manner: Manner) -> Tensor:
+    """The same as a textbook writes it, for autograd to take apart."""
+    q, k, v = projected.transpose(1, 2).split((manner.heads, manner.kv_heads, manner.kv_heads), 1)
+    if manner.turn is not None:
+        q, k = rotate(q, *manner.turn), rotate(k, *manner.turn)
+    group = manner.heads // manner.kv_heads
+    k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
+    scores = manner.scale * q @ k.mT + manner.offsets
+    if manner.blind is None:
+        return (torch.softmax(scores, -1) @ v).transpose(1, 2)
+    # a row without any key has no softmax: it is given one, and then nothing of it is used
+    pattern = torch.softmax(scores.masked_fill(manner.blind, 0), -1).masked_fill(manner.blind, 0)
+    return (pattern @ v).transpose(1, 2)
 
 
-@pytest.mark.parametrize("positions", [Rotary(), Rotary(fraction=0.5), Rotary(pairing="neighbours")], ids=str)
-def test_a_rotation_is_undone_by_its_gradient(positions: Rotary) -> None:
-    x = draw(2, 3, 6, 8, seed=1)
-    turn = tuple(table.double() for table in rotation(positions, int(positions.fraction * 8), 6, torch.device("cpu")))
-    turned = Turning.apply(x, positions, *turn)
-    assert torch.equal(turned, rotate(x, positions, *turn))
-    (back,) = torch.autograd.grad(turned, x, turned.detach())
-    torch.testing.assert_close(back, x.detach(), rtol=1e-6, atol=1e-6)
-    slope = draw(2, 3, 6, 8, seed=2).detach()
-    ours, autograd = (torch.autograd.grad(turn_by(x, positions, *turn), x, slope) for turn_by in (Turning.apply, rotate))
-    torch.testing.assert_close(ours, autograd)
+CAUSAL = torch.full((TOKENS, TOKENS), -math.inf, dtype=torch.float64).triu(1)
+BLINDED = CAUSAL.index_fill(0, torch.tensor([2]), -math.inf)
+PENALTY = -torch.arange(4, dtype=torch.float64)[:, None, None] * (torch.arange(TOKENS)[:, None] - torch.arange(TOKENS)).abs()
+PER_TEXT = torch.stack([CAUSAL, BLINDED, CAUSAL])[:, None]
+
+
+@pytest.mark.parametrize("positions", [None, Rotary(), Rotary(fraction=0.5), Rotary(pairing="neighbours")], ids=str)
+@pytest.mark.parametrize("kv_heads", [4, 2, 1])
+@pytest.mark.parametrize(
+    ("offsets", "blind"),
+    [
+        (torch.zeros((), dtype=torch.float64), None),
+        (CAUSAL, None),
+        (CAUSAL + PENALTY, None),
+        (BLINDED, torch.isinf(BLINDED).all(-1, keepdim=True)),
+        (PER_TEXT, torch.isinf(PER_TEXT).all(-1, keepdim=True)),
+    ],
+    ids=["open", "causal", "penalty", "blind", "per text"],
+)
+def test_value_and_gradient_are_those_of_the_textbook(positions: Rotary | None, kv_heads: int, offsets: Tensor, blind: Any) -> None:
+    turn = None
+    if positions is not None:
+        cos, sin = rotation(positions, int(positions.fraction * SIZE), TOKENS, torch.device("cpu"))
+        turn = positions, cos.double(), sin.double()
+    manner = Manner(heads=4, kv_heads=kv_heads, scale=0.3, turn=turn, offsets=offsets, blind=blind)
+    projected = draw(BATCH, TOKENS, 4 + 2 * kv_heads, SIZE, seed=1)
+    slope = draw(BATCH, TOKENS, 4, SIZE, seed=2).detach()
+    ours, expected = Mixing.apply(projected, manner), spelled_out(projected, manner)
+    torch.testing.assert_close(ours, expected)
+    torch.testing.assert_close(torch.autograd.grad(ours, projected, slope), torch.autograd.grad(expected, projected, slope))

@@ -133,7 +133,7 @@ CHANGES = {
     "no positions": dataclasses.replace(BASE, positions=NoPositions()),
     "mlp hidden": dataclasses.replace(BASE, mlp=PlainMlp(hidden=64)),
     "activation": dataclasses.replace(BASE, mlp=PlainMlp(activation="relu")),
-    "gelu": dataclasses.replace(BASE, mlp=PlainMlp(activation="gelu")),
+    "gelu": dataclasses.replace(BASE, mlp=PlainMlp(activation="gelu_tanh")),
     "gated": dataclasses.replace(BASE, mlp=GatedMlp(hidden=256)),
     "norm": dataclasses.replace(BASE, norm=RMSNorm()),
     "eps": dataclasses.replace(BASE, norm=LayerNorm(eps=0.1)),

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from model.config import Config, Rotary
 from model.layers.frame import Frame
-from model.layers.mixing import Mixing, Turning
+from model.layers.mixing import Manner, Mixing
 from model.layers.positions import rotate
 from model.tap import Tap, ignore
 
@@ -34,28 +34,27 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, frame: Frame, layer: int, tap: Tap = ignore) -> Tensor:
         """From the normed residual (B, T, width) to what attention adds to it (B, T, width)."""
+        if tap is ignore and frame.past is None and torch.is_grad_enabled():
+            return self.out(self.for_training(x, frame))
         q, k, v = self.project(x, frame)
         q, k, v = tap("q", q), tap("k", k), tap("v", v)
         if frame.past is not None:
             k, v = frame.past.extend(layer, k, v)
         k, v = self.share(k), self.share(v)
-        if tap is not ignore and frame.maps != "none":
-            mixed = self.spelled_out(q, k, frame, layer, tap) @ v
-        elif torch.is_grad_enabled():
-            mixed = self.for_training(q, k, v, frame)
-        else:
-            mixed = self.fused(q, k, v, frame)
+        mixed = self.spelled_out(q, k, frame, layer, tap) @ v if tap is not ignore and frame.maps != "none" else self.fused(q, k, v, frame)
         return tap("out", self.out(tap("mixed", mixed).transpose(1, 2).flatten(2)))
+
+    def heads_of(self, x: Tensor) -> Tensor:
+        """What every head asks, answers and says, in this order: (B, T, H + 2G, size)."""
+        return self.qkv(x).unflatten(-1, (self.heads + 2 * self.kv_heads, self.size))
 
     def project(self, x: Tensor, frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, size), keys and values (B, G, T, size), turned by position where the scheme is rotary."""
-        heads = self.qkv(x).unflatten(-1, (self.heads + 2 * self.kv_heads, self.size)).permute(2, 0, 1, 3)
-        turning, v = heads.split((self.heads + self.kv_heads, self.kv_heads))
+        turning, v = self.heads_of(x).transpose(1, 2).split((self.heads + self.kv_heads, self.kv_heads), 1)
         if isinstance(self.positions, Rotary) and frame.turn is not None:
-            turn = Turning.apply if torch.is_grad_enabled() else rotate
-            turning = turn(turning, self.positions, *frame.turn)
-        q, k = turning.split((self.heads, self.kv_heads))
-        return q.transpose(0, 1), k.transpose(0, 1), v.transpose(0, 1)
+            turning = rotate(turning, self.positions, *frame.turn)
+        q, k = turning.split((self.heads, self.kv_heads), 1)
+        return q, k, v
 
     def share(self, kv: Tensor) -> Tensor:
         """Give each group of query heads its one key or value head: (B, G, S, size) to (B, H, S, size)."""
@@ -81,28 +80,28 @@ class Attention(nn.Module):
         pairs = q.flatten(0, 1), k.flatten(0, 1).transpose(-1, -2)
         return torch.baddbmm(bias, *pairs, alpha=self.scale, beta=0 if frame.bias is None else 1, out=flat).view(shape)
 
-    def for_training(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
-        """The same in three dense steps whose backward pass is written out; a blind row comes out as zeros."""
-        shape, where = (*q.shape[:-1], k.shape[-2]), self.offsets(q, frame)
-        offsets = q.new_zeros(1, 1, 1) if where is None else _heads_first(where.to(q.dtype).expand(shape))
-        blind = None if frame.blind is None else _heads_first(frame.blind.expand(*shape[:-1], 1))
-        flat = _heads_first(q), _heads_first(k.to(q.dtype)), _heads_first(v.to(q.dtype))
-        return Mixing.apply(*flat, offsets, blind, self.scale).unflatten(0, (shape[1], shape[0])).transpose(0, 1)
+    def for_training(self, x: Tensor, frame: Frame) -> Tensor:
+        """All of it but the last product, its backward pass written out: (B, T, H x size)."""
+        offsets = self.offsets(frame)
+        manner = Manner(
+            heads=self.heads,
+            kv_heads=self.kv_heads,
+            scale=self.scale,
+            turn=(self.positions, *frame.turn) if isinstance(self.positions, Rotary) and frame.turn is not None else None,
+            offsets=x.new_zeros(()) if offsets is None else offsets.to(x.dtype),
+            blind=frame.blind,
+        )
+        return Mixing.apply(self.heads_of(x), manner).flatten(2)
 
     def fused(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
         """PyTorch's kernel; it never shows its pattern."""
         if frame.causal and frame.bias is None:
             return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[-2] > 1)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=self.offsets(q, frame))
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=self.offsets(frame))
         return mixed if frame.blind is None else mixed.masked_fill(frame.blind, 0)
 
-    def offsets(self, q: Tensor, frame: Frame) -> Tensor | None:
+    def offsets(self, frame: Frame) -> Tensor | None:
         """What is added to the scores before the softmax: the mask, ALiBi's penalty, both or nothing."""
         if frame.additive is None or frame.bias is None:
             return frame.additive if frame.bias is None else frame.bias
         return frame.additive + frame.bias
-
-
-def _heads_first(x: Tensor) -> Tensor:
-    """(batch, heads, …) as (heads x batch, …): for what `project` made, without moving a number."""
-    return x.transpose(0, 1).flatten(0, 1)

@@ -1,11 +1,13 @@
-"""Attention with its backward pass written out, for training on a CPU, where no fused kernel has a fast one.
+"""From the projected heads to what attention mixes, with the backward pass written out: for training on a CPU, where no fused
+kernel has a fast one. A test holds both directions equal to what PyTorch derives by itself.
 
-Legend: N = heads x batch, heads first; T queries, S keys. What the chain rule says is derived in the comments of `backward`;
-a test holds it equal to what PyTorch derives by itself. Only the pattern is kept, never the scores it came from.
+Legend: B batch, H query heads, G key/value heads, T tokens, size the numbers per head; heads come first, so that all of one
+kind lie together in memory and no product has to copy them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,42 +17,73 @@ from model.config import Rotary
 from model.layers.positions import rotate
 
 
-class Turning(torch.autograd.Function):
-    """Rotary positions, whose gradient needs no memory: it is turned back by the same angles."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How queries meet keys: `turn` is the rotation and its tables, if there is one; `offsets` (broadcast to B, H, T, T) are
+    added to the scaled scores; `blind` (broadcast to B, H, T, 1) marks queries that may look at nothing."""
 
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, positions: Rotary, cos: Tensor, sin: Tensor) -> Tensor:
-        """x: (..., T, size), as `rotate`."""
-        ctx.turn = positions, cos, sin
-        return rotate(x, positions, cos, sin)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        positions, cos, sin = ctx.turn
-        return rotate(grad_outputs[0], positions, cos, -sin), None, None, None
+    heads: int
+    kv_heads: int
+    scale: float
+    turn: tuple[Rotary, Tensor, Tensor] | None
+    offsets: Tensor
+    blind: Tensor | None
 
 
 class Mixing(torch.autograd.Function):
-    """softmax(scale · q kᵀ + offsets) v; a query that may look at nothing gets zeros."""
+    """softmax(scale · q kᵀ + offsets) v, the queries and keys turned before; only the pattern is kept, not what led to it."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, offsets: Tensor, blind: Tensor | None, scale: float) -> Tensor:
-        """q (N, T, size), k and v (N, S, size), offsets broadcast to (N, T, S), blind to (N, T, 1): mixed values (N, T, size)."""
-        pattern = torch.softmax(torch.baddbmm(offsets, q, k.mT, alpha=scale), -1)
-        if blind is not None:
-            pattern.masked_fill_(blind, 0)
+    def forward(ctx: Any, projected: Tensor, manner: Manner) -> Tensor:
+        """Queries', keys' and values' heads (B, T, H + 2G, size) to the mixed values (B, T, H, size)."""
+        batch, tokens, _, size = projected.shape
+        turning, v = projected.permute(2, 0, 1, 3).split((manner.heads + manner.kv_heads, manner.kv_heads))
+        if manner.turn is not None:
+            turning = rotate(turning, *manner.turn)
+        q, k = turning.split((manner.heads, manner.kv_heads))
+        q, k, v = q.flatten(0, 1), _share(k, manner), _share(v, manner)
+        shape = (batch, manner.heads, tokens, tokens)
+        pattern = torch.softmax(torch.baddbmm(_heads_first(manner.offsets, shape), q, k.mT, alpha=manner.scale), -1)
+        if manner.blind is not None:
+            pattern.masked_fill_(_heads_first(manner.blind, (*shape[:-1], 1)), 0)
         ctx.save_for_backward(q, k, v, pattern)
-        ctx.scale = scale
-        return torch.bmm(pattern, v)
+        ctx.manner = manner
+        return torch.bmm(pattern, v).view(manner.heads, batch, tokens, size).permute(1, 2, 0, 3)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
-        (slope,), (q, k, v, pattern) = grad_outputs, ctx.saved_tensors
-        # mixed = pattern · v, so each factor's slope is the result's slope times the other factor
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+        """Each factor's slope is the product's slope times the other factor; and so back, step by step."""
+        manner, (q, k, v, pattern) = ctx.manner, ctx.saved_tensors
+        batch, tokens, _, size = grad_outputs[0].shape
+        slope = grad_outputs[0].permute(2, 0, 1, 3).flatten(0, 1)
         to_v = torch.bmm(pattern.mT, slope)
         to_pattern = torch.bmm(slope, v.mT)
-        # softmax: pattern · (slope - Σ slope · pattern) along the keys; rows of zeros stay zero
+        # the softmax: pattern · (slope - Σ slope · pattern), summed over the keys; a row of zeros stays one
         to_scores = torch.ops.aten._softmax_backward_data(to_pattern, pattern, -1, pattern.dtype)
-        to_q = torch.bmm(to_scores, k).mul_(ctx.scale)
-        to_k = torch.bmm(to_scores.mT, q).mul_(ctx.scale)
-        return to_q, to_k, to_v, None, None, None
+        to_q = torch.bmm(to_scores, k).view(manner.heads, batch, tokens, size)
+        to_k = _unshare(torch.bmm(to_scores.mT, q), manner, batch)
+        to_turned = torch.cat([to_q, to_k]).mul_(manner.scale)
+        if manner.turn is not None:
+            positions, cos, sin = manner.turn
+            to_turned = rotate(to_turned, positions, cos, -sin)
+        to_projected = slope.new_empty(batch, tokens, manner.heads + 2 * manner.kv_heads, size)
+        turning, values = to_projected.permute(2, 0, 1, 3).split((manner.heads + manner.kv_heads, manner.kv_heads))
+        turning.copy_(to_turned)
+        values.copy_(_unshare(to_v, manner, batch))
+        return to_projected, None
+
+
+def _share(kv: Tensor, manner: Manner) -> Tensor:
+    """Give each group of query heads its one key or value head: (G, B, T, size) to (H x B, T, size)."""
+    group = manner.heads // manner.kv_heads
+    return (kv if group == 1 else kv.repeat_interleave(group, 0)).flatten(0, 1)
+
+
+def _unshare(slope: Tensor, manner: Manner, batch: int) -> Tensor:
+    """What a shared head is told by its whole group: (H x B, T, size) to (G, B, T, size)."""
+    return slope.unflatten(0, (manner.kv_heads, -1, batch)).sum(1) if manner.kv_heads < manner.heads else slope.unflatten(0, (-1, batch))
+
+
+def _heads_first(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Something of (batch, heads, …), as far as it was spelled out, broadcast and seen as (heads x batch, …)."""
+    return x.expand(shape).transpose(0, 1).flatten(0, 1)

@@ -7,6 +7,7 @@ Ours is `model.training` as the app runs it, precision chosen by its probe.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from model import config
 from model.layers.attention import Attention
+from model.layers.frame import Frame
 from model.training import Recipe, Steps, train
 from model.transformer import Transformer
 from tests.bench.race import Row, race, row
@@ -66,7 +68,7 @@ def _ours(model: Transformer) -> Callable[[], object]:
 def _plain(model: Transformer) -> Callable[[], object]:
     for part in model.modules():
         if isinstance(part, Attention):
-            part.for_training = part.fused
+            part.for_training = partial(_fused, part)
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.98), weight_decay=0.01, foreach=True)
     source, steps = Rows(), count()
 
@@ -81,3 +83,7 @@ def _plain(model: Transformer) -> Callable[[], object]:
         return next(steps), loss.item()
 
     return step
+
+
+def _fused(attention: Attention, x: Tensor, frame: Frame) -> Tensor:
+    return attention.fused(*attention.project(x, frame), frame).transpose(1, 2).flatten(2)
