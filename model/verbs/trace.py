@@ -30,10 +30,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     loaded = load(options.checkpoint)
     ids = read_ids(options, loaded)
     mask = None if options.mask is None else parse(options.mask).build(len(ids))
+    patterns = tuple(options.site or "*")
     spelled_out = options.site is not None or len(ids) <= EAGER
-    trace = Tracer(loaded.model).trace(ids, mask=mask, keep=tuple(options.site or "*"), maps="all" if spelled_out else "none")
+    trace = Tracer(loaded.model).trace(ids, mask=mask, keep=patterns, maps="all" if spelled_out else "none")
     if not trace.sites:
-        raise Refusal("verbs.no_site", "no site matches {patterns}; `python -m model sites` lists them", patterns=", ".join(options.site))
+        raise Refusal("verbs.no_site", "no site matches {patterns}; `python -m model sites` lists them", patterns=", ".join(patterns))
     arrays = {name: value.numpy() for name, value in trace.sites.items()}
     with options.out.open("wb") as file:
         np.savez(file, allow_pickle=False, ids=np.array(ids), **arrays)
