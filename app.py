@@ -32,7 +32,7 @@ def main() -> None:
 def show(words: Words, refused: tuple[str, ...]) -> None:
     """Draw the frame and, in it, the page that was chosen."""
     palette = header.palette()
-    st.html(f"<style>{theme.css(palette)}</style>")
+    st.html(f"<style>{theme.css(header.worn())}</style>")
     warmup.warm()
     specimen = header.specimen()
     titles = {page: words(f"shell.menu.{page.name}") for page in PAGES}
@@ -41,8 +41,8 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
         for page, title in titles.items()
     }
     chosen = st.navigation(list(menu.values()), position="hidden")
-    header.header(words, palette, specimen, menu)
     frame(words.language, palette.name, list(menu.values()).index(chosen))
+    header.header(words, palette, specimen, menu)
     session = Session(words, palette, specimen, prompt.prompt(words, specimen), menu)
     if refused:
         note(session, words("shell.link.refused", names=", ".join(refused)))

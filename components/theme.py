@@ -76,7 +76,7 @@ PALETTES: dict[str, Palette] = {"light": LIGHT, "dark": DARK}
 def css(palette: Palette) -> str:
     """The whole style sheet: the palette as custom properties (`--ink`, `--paper`, …), then the rules of `theme.css`.
 
-    Both palettes are in it, so that the browser can change (`<html data-scheme>`) before the server has answered.
+    It is worn in `palette` until the browser says otherwise (`<html data-scheme>`), which it can before the server has answered.
     """
     ramps = f"--spot:{DARK.accent};--sequential:{gradient(SEQUENTIAL)};--diverging:{gradient(DIVERGING)};"
     sign = f"--mark:url('data:image/svg+xml,{quote(mark())}');"

@@ -41,8 +41,13 @@ def words() -> Words:
 
 
 def palette() -> Palette:
-    """The theme chosen, or else the browser's."""
-    return theme.PALETTES[state.get(THEME) or st.context.theme.type or "light"]
+    """The theme chosen, or else the one the browser wears."""
+    return theme.PALETTES.get(state.get(THEME)) or worn()
+
+
+def worn() -> Palette:
+    """What the browser wears before it is told otherwise: until then, everything is drawn in these colours."""
+    return theme.PALETTES[st.context.theme.type or "light"]
 
 
 def specimen() -> Specimen:
