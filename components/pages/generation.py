@@ -7,7 +7,7 @@ is, are not what the dials as they stand would have chosen. Replaying is generat
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ from model.generation import Picked, Writer, die, held, pick, rows, softmax, sta
 
 FIRST = 12  # tokens that stand ahead of a new text's cursor
 AHEAD = 24  # tokens that are written again at most when something changes before them
-LONGEST = 4_096
+LONGEST = 1_024
 
 # ---------------------------------------------------------------- the state
 
@@ -71,7 +71,8 @@ class Line:
     writer: Writer
     end: int
     at: int = 0
-    changes: itertools.count = field(default_factory=itertools.count)
+    held: Mapping[int, int] = field(default_factory=dict)
+    changes: Iterator[int] = field(default_factory=itertools.count)
     revision: int = 0
 
     @property
@@ -87,11 +88,15 @@ class Line:
 
     def keep(self) -> None:
         """Let the link say what the text is now."""
-        steps = self.writer.steps
-        self.revision = next(self.changes)
-        state.put(COUNT, len(steps))
+        self.look()
+        state.put(COUNT, len(self.writer.steps))
         state.put(AT, self.at)
-        state.put(PICKS, tuple(held(steps, dials().choose()).items()))
+        state.put(PICKS, tuple(self.held.items()))
+
+    def look(self) -> None:
+        """Note which tokens the dials as they stand would not have written."""
+        self.revision = next(self.changes)
+        self.held = held(self.writer.steps, dials().choose())
 
 
 def line_of(session: Session) -> Line:
@@ -113,12 +118,13 @@ def write_on(line: Line, count: int, picks: Mapping[int, int] | None = None) -> 
 
 
 def _begin(session: Session, key: tuple[str, tuple[int, ...]]) -> Line:
-    loaded = session.specimen.loaded
-    line = Line(key, Writer(loaded.model, session.prompt.ids), loaded.tokenizer.begin)
-    vocabulary = loaded.model.config.vocabulary
+    model = session.specimen.loaded.model
+    line = Line(key, Writer(model, session.prompt.ids), session.specimen.tokenizer.begin)
+    vocabulary = model.config.vocabulary
     picks = {place: id for place, id in state.get(PICKS) if id < vocabulary}
     write_on(line, state.get(COUNT), picks)
     line.at = min(state.get(AT), len(line.writer.steps))
+    line.look()
     return line
 
 
@@ -235,7 +241,7 @@ def stage(session: Session) -> None:
 
 def piece(session: Session, id: int) -> str:
     """A token as it is written; the one that opens and ends documents by its name."""
-    tokenizer = session.specimen.loaded.tokenizer
+    tokenizer = session.specimen.tokenizer
     return session.words("generation.end_token") if id == tokenizer.begin else tokenizer.piece(id)
 
 
@@ -250,8 +256,7 @@ def pieces(session: Session, ids: tuple[int, ...]) -> tuple[str, ...]:
 
 def _player(session: Session, line: Line, now: Moment) -> None:
     steps, config = line.writer.steps, session.specimen.loaded.model.config
-    kept = held(steps, dials().choose())
-    tokens = tuple(Token(piece(session, step.id), step.probability, step.rank, step.index in kept) for step in steps)
+    tokens = tuple(Token(piece(session, step.id), step.probability, step.rank, step.index in line.held) for step in steps)
     scene = timeline.Scene(
         prompt=session.prompt.pieces,
         tokens=tokens,
@@ -262,11 +267,11 @@ def _player(session: Session, line: Line, now: Moment) -> None:
         stop=state.get(STOP),
         revision=f"{session.specimen.id}.{line.revision}.{line.at}.{len(steps)}",
     )
-    heard = {"acted": partial(act, line), "paced": partial(state.put, SPEED), "stopped": partial(stop_with_document, line)}
+    acted, paced, stopped = partial(act, line), partial(state.put, SPEED), partial(stop_with_document, line)
     exhibit(
         session,
         "text",
-        lambda: timeline.timeline(session.words, "player", scene, **heard),
+        lambda: timeline.timeline(session.words, "player", scene, acted=acted, paced=paced, stopped=stopped),
         _written_in_words(session, line),
         lambda: _steps_table(session, line, tokens),
     )
@@ -322,11 +327,11 @@ def _next(session: Session, line: Line, now: Moment) -> None:
         live=not line.over,
         revision=f"{session.specimen.id}.{line.revision}.{line.at}",
     )
-    heard = {"turned": partial(turn, line), "picked": partial(branch, line), "again": partial(throw_again, line)}
+    heard, picked, again = partial(turn, line), partial(branch, line), partial(throw_again, line)
     exhibit(
         session,
         "distribution",
-        lambda: distribution.distribution(session.words, "dials", scene, turned, _vocabulary(session), **heard),
+        lambda: distribution.distribution(session.words, "dials", scene, turned, _vocabulary(session), turned=heard, picked=picked, again=again),
         _next_in_words(session, now, turned),
         lambda: _distribution_table(session, now, turned),
     )
@@ -343,7 +348,7 @@ def _next_in_words(session: Session, now: Moment, turned: Dials) -> str:
     before, after = softmax(now.logits), stages(now.logits, choose, now.history)[-1].after
     best, drawn = int(before.argmax()), pick(now.logits, choose, now.history)
     told = {"last": visible(pieces(session, now.history)[-1]), "best": visible(piece(session, best)), "share": words.percent(before[best])}
-    left = {"kept": words.number(np.count_nonzero(after)), "all": words.number(len(after)), "drawn": visible(piece(session, drawn))}
+    left = {"kept": words.number(int(np.count_nonzero(after))), "all": words.number(len(after)), "drawn": visible(piece(session, drawn))}
     kind = "greedy" if turned.temperature == 0 else "drawn"
     said = words(f"generation.reading.{kind}", **told, **left, chance=words.percent(after[drawn]))
     if now.written in (None, drawn):

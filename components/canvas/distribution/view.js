@@ -108,7 +108,6 @@ class View {
   dress(dial, name) {
     const input = dial.querySelector("input"), stops = this.header.stops[name];
     dial.querySelector("label span").textContent = this.header.names[name];
-    dial.title = this.header.hints[name];
     input.max = stops.length - 1;
     input.setAttribute("aria-label", this.header.names[name]);
     input.value = nearest(stops, this.settings[name], name === "top_k");
@@ -133,7 +132,7 @@ class View {
       dial.classList.toggle("idle", idle || value === IDLE[name]);
       dial.querySelector("output").textContent = text;
       dial.querySelector("input").setAttribute("aria-valuetext", text);
-      dial.querySelector(".effect").textContent = idle ? this.header.words.no_effect : this.effect(name, stage);
+      dial.querySelector(".effect").textContent = idle ? this.header.words.no_effect : this.effect(name, stage) || this.header.hints[name];
     }
   }
 
@@ -146,7 +145,6 @@ class View {
   }
 
   effect(name, stage) {
-    if (!stage || name === "temperature" || name === "repetition_penalty") return "";
     const before = softmax(stage.entered), gone = [...before.keys()].filter(id => stage.entered[id] > -Infinity && stage.left[id] === -Infinity);
     if (!gone.length) return "";
     const share = gone.reduce((sum, id) => sum + before[id], 0);

@@ -124,7 +124,7 @@ class Gaze {
 
   /** Tokens over their columns: all where there is room, else those most looked at. */
   paintTokens(pen) {
-    const apart = Math.ceil((FONT + 1) / this.cell), taken = [];
+    const apart = Math.ceil((1.42 * FONT) / this.cell), taken = [];
     const byMean = Array.from({length: this.columns}, (_, column) => column).sort((a, b) => this.values[b] - this.values[a]);
     const wanted = this.cursor ? [this.cursor.column, ...byMean] : byMean;
     for (const column of wanted) {

@@ -100,10 +100,10 @@ def _token(token: Token) -> dict[str, Any]:
 
 def act(sent: Any, tokens: int) -> tuple[Act, int]:
     """What the reader wants of the player, and at which of 0 … `tokens` places. Raises `Refusal` for anything else."""
-    name = sent.get("act") if isinstance(sent, dict) else None
-    if name not in get_args(Act):
-        raise Refusal("timeline.act", "a player can {known}; got {given}", known=", ".join(get_args(Act)), given=repr(sent)[:60])
-    return name, plate.index(sent, "at", tokens + 1)
+    match sent:
+        case {"act": "step" | "back" | "restart" | "go" as name}:
+            return name, plate.index(sent, "at", tokens + 1)
+    raise Refusal("timeline.act", "a player can {known}; got {given}", known=", ".join(get_args(Act)), given=repr(sent)[:60])
 
 
 def tempo(sent: Any) -> float:

@@ -8,7 +8,7 @@ const ICONS = {
   step: "M8.5 5v14L18.5 12zM5 5h2v14H5z",
 };
 
-const ROOMS = [64, 128, 256, 512];
+const ROOMS = [64, 128, 256, 512], UNSEEN = 500;
 
 export default function (component) {
   const root = component.parentElement.querySelector(".timeline");
@@ -45,7 +45,7 @@ class Player {
   button(name) {
     const button = make("button", name, icon(name), make("span"));
     button.type = "button";
-    button.onclick = () => (name === "play" ? this.toggled() : this.act(name));
+    button.onclick = () => (name === "play" ? this.toggled() : this.press(name));
     return button;
   }
 
@@ -143,14 +143,19 @@ class Player {
     if (place === at) button.setAttribute("aria-current", "step");
     button.style.setProperty("--lit", colour(SEQUENTIAL, code));
     button.style.setProperty("--on", onColour(SEQUENTIAL, code));
-    button.onclick = () => this.act("go", place);
+    button.onclick = () => this.press("go", place);
     return button;
   }
 
   // ---------------------------------------------------------------- playing
 
+  /** What the reader does ends the playing. */
+  press(name, at) {
+    this.pause();
+    this.act(name, at);
+  }
+
   act(name, at = this.data.at) {
-    if (name !== "step") this.pause();
     this.waiting = true;
     this.asked = performance.now();
     this.send.setTriggerValue("act", {act: name, at});
@@ -172,34 +177,25 @@ class Player {
   /** The next step, an interval after the last one was asked for, and never before its answer; none while nobody looks. */
   schedule() {
     clearTimeout(this.next);
-    const wait = Math.max(0, this.asked + 1000 / this.pace - performance.now());
-    this.next = setTimeout(() => {
-      if (!this.playing || this.waiting) return;
-      if (document.hidden) return this.schedule();
-      this.act("step");
-    }, wait);
+    const wait = document.hidden ? UNSEEN : Math.max(0, this.asked + 1000 / this.pace - performance.now());
+    this.next = setTimeout(() => (document.hidden ? this.schedule() : this.act("step")), wait);
   }
 
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
-    const {tokens, at} = this.data;
+    const {tokens, at} = this.data, {play, step} = this.buttons;
     const acts = {
-      " ": () => this.buttons.play.disabled || this.toggled(),
-      ArrowRight: () => this.buttons.step.disabled || this.pausing("step"),
-      ArrowLeft: () => at && this.act("back"),
-      Home: () => this.act("go", 0),
-      End: () => this.act("go", tokens.length),
-      r: () => this.act("restart"),
-      R: () => this.act("restart"),
+      " ": () => play.disabled || this.toggled(),
+      ArrowRight: () => step.disabled || this.press("step"),
+      ArrowLeft: () => at && this.press("back"),
+      Home: () => this.press("go", 0),
+      End: () => this.press("go", tokens.length),
+      r: () => this.press("restart"),
     };
-    if (!acts[event.key] || (event.repeat && this.waiting)) return;
+    const wanted = acts[event.key] ?? acts[event.key.toLowerCase()];
+    if (!wanted) return;
     event.preventDefault();
-    acts[event.key]();
-  }
-
-  pausing(name) {
-    this.pause();
-    this.act(name);
+    if (!event.repeat || !this.waiting) wanted();
   }
 
   // ---------------------------------------------------------------- the cache

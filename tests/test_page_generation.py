@@ -1,0 +1,357 @@
+"""The generation page on a tiny random model: what it opens with, that a link replays it, and that every act does what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from components import compute, state, theme
+from components.canvas import distribution, gaze, plate, timeline
+from components.canvas.distribution import STOPS, Dials
+from components.canvas.gaze import Gaze
+from components.canvas.timeline import Cache, Scene, Token
+from components.controls import prompt
+from components.i18n import LANGUAGES, Words
+from components.page import Session
+from components.pages import generation
+from components.pages.generation import AT, COUNT, LONGEST, PICKS, SEED, STOP, TEMPERATURE, Line, act, branch, dials, line_of, throw_again, turn
+from model import checkpoints
+from model.config import Attention, Config, PlainMlp
+from model.errors import Refusal
+from model.generation import Greedy, Picked, Sample, generate, pick
+from model.text.tokenizer import Tokenizer
+from model.transformer import Transformer
+
+ROOT = Path(__file__).parents[1]
+EN = Words("en")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random model of 2 layers of 2 heads that reads 40 tokens."""
+    folder, tokenizer = tmp_path_factory.mktemp("tiny"), Tokenizer.for_world()
+    heads = Attention(heads=2, kv_heads=1, size=8)
+    config = Config(vocabulary=tokenizer.size, context=40, width=16, layers=2, attention=heads, mlp=PlainMlp(hidden=32))
+    checkpoints.save(folder, Transformer(config, seed=3), tokenizer)
+    return folder
+
+
+@pytest.fixture
+def house(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The tiny model in the embedded one's place, and a session without a past."""
+    monkeypatch.setattr(compute, "EMBEDDED", tiny)
+    st.cache_resource.clear()
+    st.session_state.clear()
+    yield
+    st.session_state.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def session(house: None) -> Session:
+    """A reader who wrote two words."""
+    specimen = compute.embedded()
+    return Session(EN, theme.LIGHT, specimen, prompt.read(EN, specimen, "The sky"))
+
+
+@pytest.fixture
+def opened(house: None) -> Callable[..., AppTest]:
+    def run(**parameters: str) -> AppTest:
+        app = AppTest.from_function(page, default_timeout=60)
+        for name, value in ({"lang": "en"} | parameters).items():
+            app.query_params[name.replace("_", ".")] = value
+        return app.run()
+
+    return run
+
+
+def page() -> None:
+    """The page by itself, with the state and the address it has in the app."""
+    from components import compute, permalink, theme
+    from components.controls import header, prompt
+    from components.page import Session
+    from components.pages.generation import PAGE
+
+    permalink.restore((*header.FIELDS, *prompt.FIELDS, *PAGE.fields))
+    specimen = compute.embedded()
+    PAGE.render(Session(header.words(), theme.LIGHT, specimen, prompt.prompt(header.words(), specimen)))
+
+
+def canvas(app: AppTest, name: str) -> Any:
+    """What the component of this name was last sent."""
+    (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == f"vitrine.{name}")
+    return json.loads(found.json) if found.json else plate.opened(found.bytes)
+
+
+def ids(line: Line) -> list[int]:
+    return [step.id for step in line.writer.steps]
+
+
+def again(line: Line, session: Session) -> list[int]:
+    """What the link's fields write from nothing."""
+    steps = generate(session.specimen.loaded.model, session.prompt.ids, dials().choose(), state.get(COUNT), picks=dict(state.get(PICKS)))
+    return [step.id for step in steps]
+
+
+# ---------------------------------------------------------------- the page
+
+
+def test_the_first_paint_shows_the_next_token_and_what_would_follow(opened: Callable[..., AppTest]) -> None:
+    app = opened()
+    assert not app.exception
+    player, (header, (logits, pieces)), (looked, _) = canvas(app, "timeline"), canvas(app, "distribution"), canvas(app, "gaze")
+    assert player["prompt"][1:] == ["The", "sky", "is"]
+    assert (player["at"], len(player["tokens"])) == (0, 12)
+    assert player["cache"]["tokens"] == len(player["prompt"]) == len(looked["pieces"])
+    assert header["written"] is not None
+    assert len(json.loads(pieces)) == len(logits) // 4 == compute.embedded().loaded.model.config.vocabulary
+    assert "written nothing yet" in "".join(element.proto.body for element in app.html)
+    assert dict(app.query_params) == {"lang": "en"}
+
+
+def test_a_link_replays_text_cursor_and_dials(opened: Callable[..., AppTest]) -> None:
+    parameters = {"g_t": "1.3", "g_p": "0.9", "g_seed": "7", "g_n": "9", "g_at": "5", "g_picks": "2.41", "g_stop": "0"}
+    one, other = opened(**parameters), opened(**parameters)
+    player = canvas(one, "timeline")
+    assert player == canvas(other, "timeline")
+    assert (player["at"], len(player["tokens"])) == (5, 9)
+    assert [token["held"] for token in player["tokens"]] == [False, False, True, *[False] * 6]
+    assert player["tokens"][2]["piece"] == Tokenizer.for_world().piece(41).strip()
+    header, _ = canvas(one, "distribution")
+    assert {"temperature": 1.3, "top_p": 0.9, "seed": 7}.items() <= header["dials"].items()
+    assert one.query_params["g.picks"] == "2.41"
+
+
+def test_forged_parameters_are_passed_over(opened: Callable[..., AppTest]) -> None:
+    app = opened(g_t="warm", g_n="99999999999", g_picks="1.2-x.3", g_k="-4", g_at="٣")
+    assert not app.exception
+    assert canvas(app, "distribution")[0]["dials"]["temperature"] == TEMPERATURE.default
+    assert len(canvas(app, "timeline")["tokens"]) == 12
+
+
+@pytest.mark.parametrize("given", ["", "3", "3.", "a.1", "1.2.3", "1.-2", "-1.2", "1.99999999", "²." + "1"])
+def test_picks_that_are_no_pairs_are_refused(given: str) -> None:
+    with pytest.raises(Refusal):
+        PICKS.read(given)
+
+
+def test_a_pick_that_this_vocabulary_lacks_is_left_out(opened: Callable[..., AppTest]) -> None:
+    app = opened(g_picks="0.999999", g_n="4", g_stop="0")
+    assert not app.exception
+    assert not any(token["held"] for token in canvas(app, "timeline")["tokens"])
+
+
+def test_a_new_text_begins_anew(opened: Callable[..., AppTest]) -> None:
+    app = opened(g_n="5", g_at="3", g_picks="1.9", g_stop="0")
+    app.text_area(key="w:text").set_value("O sol").run()
+    player = canvas(app, "timeline")
+    assert player["prompt"][1:] == ["O", "sol"]
+    assert (player["at"], len(player["tokens"])) == (0, 12)
+
+
+def test_the_numbers_are_the_models_own(opened: Callable[..., AppTest]) -> None:
+    app = opened(g_n="6", g_at="4", g_stop="0")
+    model, read = compute.embedded().loaded.model, prompt.read(EN, compute.embedded(), "The sky is")
+    steps = list(generate(model, read.ids, Sample(temperature=0.8), tokens=6))
+    player, (header, (logits, _)), (looked, (codes,)) = canvas(app, "timeline"), canvas(app, "distribution"), canvas(app, "gaze")
+    assert [token["share"] for token in player["tokens"]] == [round(step.probability, 6) for step in steps]
+    assert np.frombuffer(logits, "<f4").tolist() == steps[4].logits.tolist()
+    assert (header["written"], header["seen"]) == (steps[4].id, sorted(set(steps[4].history)))
+    shape = (2, 5, len(looked["pieces"]))
+    planes = list(np.frombuffer(codes, np.uint8).reshape(shape))
+    expected = np.concatenate([steps[4].pattern.mean((0, 1))[None], steps[4].pattern.reshape(4, -1)])
+    np.testing.assert_allclose(plate.unrooted(planes), expected, atol=5e-5)
+
+
+# ---------------------------------------------------------------- what the reader does
+
+
+def test_stepping_follows_what_is_written_and_then_writes(session: Session) -> None:
+    state.put(STOP, False)
+    line = line_of(session)
+    ahead = ids(line)
+    for _ in range(14):
+        act(line, "step", 0)
+    assert ids(line)[:12] == ahead
+    assert (len(ids(line)), line.at) == (14, 14)
+    act(line, "back", 0)
+    act(line, "back", 0)
+    assert (len(ids(line)), line.at, state.get(AT)) == (14, 12, 12)
+    act(line, "go", 3)
+    assert (len(ids(line)), state.get(AT)) == (14, 3)
+    assert again(line, session) == ids(line)
+
+
+def test_restart_begins_again_with_nothing_written(session: Session) -> None:
+    state.put(STOP, False)
+    line = line_of(session)
+    before = ids(line)
+    branch(line, 9)
+    act(line, "restart", 0)
+    assert (ids(line), line.at, state.get(COUNT), state.get(PICKS)) == ([], 0, 0, ())
+    for _ in range(12):
+        act(line, "step", 0)
+    assert ids(line) == before
+
+
+def test_a_branch_keeps_what_came_before_and_goes_on_from_the_token_put_there(session: Session) -> None:
+    state.put(STOP, False)
+    line = line_of(session)
+    before = ids(line)
+    act(line, "go", 4)
+    branch(line, 9)
+    assert ids(line)[:5] == [*before[:4], 9]
+    assert (line.at, len(ids(line)), state.get(PICKS)) == (5, 12, ((4, 9),))
+    assert isinstance(line.writer.steps[4].choose, Picked)
+    assert again(line, session) == ids(line)
+
+
+def test_other_dials_act_from_the_cursor_on(session: Session) -> None:
+    state.put(STOP, False)
+    line = line_of(session)
+    before = ids(line)
+    act(line, "go", 6)
+    turn(line, Dials(temperature=0))
+    assert ids(line)[:6] == before[:6]
+    assert all(pick(step.logits, Greedy(), step.history) == step.id for step in line.writer.steps[6:])
+    assert len(ids(line)) == 12
+    assert set(dict(state.get(PICKS))) <= set(range(6))
+    assert again(line, session) == ids(line)
+
+
+def test_dials_that_would_have_written_the_same_leave_the_text_alone(session: Session) -> None:
+    line = line_of(session)
+    steps = list(line.writer.steps)
+    turn(line, Dials(temperature=0.8, top_p=1.0, min_p=1e-9))
+    assert line.writer.steps == steps
+
+
+def test_throwing_again_changes_the_seed_and_nothing_before_the_cursor(session: Session) -> None:
+    state.put(STOP, False)
+    line = line_of(session)
+    before = ids(line)
+    act(line, "go", 5)
+    throw_again(line)
+    assert state.get(SEED) == 1
+    assert ids(line)[:5] == before[:5]
+    assert ids(line) != before
+    assert again(line, session) == ids(line)
+
+
+def test_the_text_ends_with_its_document_and_may_go_on(session: Session) -> None:
+    line = line_of(session)
+    act(line, "go", 0)
+    branch(line, line.end)
+    assert (ids(line), line.over) == ([line.end], True)
+    act(line, "step", 0)
+    branch(line, 9)
+    assert ids(line) == [line.end]
+    generation.stop_with_document(line, False)
+    act(line, "step", 0)
+    assert len(ids(line)) == 2
+
+
+def test_the_text_ends_when_the_context_is_full_and_says_so(session: Session) -> None:
+    state.put(STOP, False)
+    state.put(COUNT, LONGEST)
+    line = line_of(session)
+    assert len(line.writer.history) == 40
+    act(line, "go", len(ids(line)))
+    act(line, "step", 0)
+    assert line.over
+    assert generation.moment(line).pattern.shape == (2, 2, 40)
+    assert "context of 40 tokens is full" in generation._ended(session, line)
+
+
+# ---------------------------------------------------------------- what comes from the browser
+
+
+GOOD = {"repetition_penalty": 1.2, "temperature": 0, "top_k": 40, "top_p": 0.5, "min_p": 0.1, "seed": 3, "number": 8}
+
+
+def test_dials_are_parsed_at_the_border() -> None:
+    dials, number = distribution.parse(GOOD)
+    assert (dials, number) == (Dials(repetition_penalty=1.2, temperature=0.0, top_k=40, top_p=0.5, min_p=0.1, seed=3), 8)
+    assert dials.choose() == Greedy(repetition_penalty=1.2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"temperature": -1}, {"top_p": 0}, {"top_k": 1e9}, {"seed": -1}, {"seed": 10_000}, {"min_p": float("nan")}, {"min_p": "1"}, {"more": 1}],
+)
+def test_dials_that_no_dial_can_say_are_refused(change: dict[str, Any]) -> None:
+    for sent in (GOOD | change, None, [], "1"):
+        with pytest.raises(Refusal):
+            distribution.parse(sent)
+
+
+@pytest.mark.parametrize(
+    "sent", [None, "step", {}, {"act": "fly", "at": 0}, {"act": ["step"], "at": 0}, {"act": "go"}, {"act": "go", "at": 4}, {"act": "go", "at": True}]
+)
+def test_a_player_hears_only_what_it_can_do(sent: Any) -> None:
+    assert timeline.act({"act": "go", "at": 3}, 3) == ("go", 3)
+    with pytest.raises(Refusal):
+        timeline.act(sent, 3)
+    with pytest.raises(Refusal):
+        timeline.tempo(sent)
+
+
+def test_every_stop_is_a_legal_setting_and_every_dial_can_rest() -> None:
+    for name, stops in STOPS.items():
+        assert getattr(Dials(temperature=1), name) in stops
+        for stop in stops:
+            Dials(**{name: stop}).choose()
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_players_layout_in_both_languages(language: str) -> None:
+    words = Words(language)
+    tokens = (Token(" <b>", 0.25, 3, True), Token("\n", 1.0, 1, False))
+    scene = Scene(("⟨begin⟩", " a"), tokens, 1, "", Cache(3, 40, 3 * 512, 2), 2.0, True, "r1")
+    laid = timeline.layout(words, scene)
+    assert [token["piece"] for token in laid["tokens"]] == ["<b>", "⏎"]
+    assert laid["tokens"][0] == {"piece": "<b>", "share": 0.25, "rank": 3, "held": True}
+    assert "3" in laid["words"]["cache"]
+    assert "512" in laid["words"]["cache"]
+    assert laid["revision"] == "r1"
+
+
+@pytest.mark.parametrize("length", [1, 8, 9, 40, 2_000])
+def test_the_room_for_tokens_is_never_too_small_and_grows_seldom(length: int) -> None:
+    pattern = np.full((2, 3, length), 1 / length)
+    looked = Gaze(pattern, tuple(f"t{at}" for at in range(length)), "r")
+    assert gaze.header(EN, looked)["room"] >= length
+    planes = np.frombuffer(plate.opened(plate.envelope({}, gaze.pack(looked)))[1][0], np.uint8).reshape(2, 7, length)
+    np.testing.assert_allclose(plate.unrooted(list(planes)), 1 / length, atol=2e-5)
+
+
+def test_the_reading_names_the_sink_apart_and_the_strongest_gaze(session: Session) -> None:
+    pattern = np.zeros((2, 2, 3))
+    pattern[..., 0] = 0.9
+    pattern[..., 2] = 0.1
+    pattern[1, 0] = [0.2, 0.7, 0.1]
+    said = generation._looked_in_words(session, Gaze(pattern, ("⟨begin⟩", " The", " sky"), "r"))
+    assert "“sky” looks on average most at “⟨begin⟩” (72\u202f%)" in said
+    assert "falls on “The”: 70\u202f%, from head 1 of layer 2" in said
+
+
+def test_tables_hold_every_number_once(session: Session) -> None:
+    state.put(STOP, False)
+    line = line_of(session)
+    now = generation.moment(line)
+    table = generation._distribution_table(session, now, dials())
+    assert len(table) == len(now.logits)
+    np.testing.assert_allclose(table[[column for column in table if column.startswith("after")]].sum(), 1)
+    gazed = generation._gaze_table(session, Gaze(now.pattern, generation.pieces(session, now.history), "r"))
+    assert len(gazed) == now.pattern.size
+    assert gazed["weight"].sum() == pytest.approx(4)
