@@ -37,7 +37,7 @@ def apprentice() -> Transformer:
     torch.set_num_threads(1)
     model, rows = tiny(1), RowStream(TOKENIZER, 64, seed=1, dials=Dials(weights=(("fact", 3.0), ("sound", 1.0), ("counting", 1.0))))
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.01)
-    for _ in range(250):
+    for _ in range(500):
         batch = rows.next(8)
         F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten(), ignore_index=TOKENIZER.pad).backward()
         optimiser.step()

@@ -147,11 +147,26 @@ def test_emphasis_keeps_the_parts_in_proportion() -> None:
         ({"portuguese": 1.5}, "share from 0 to 1, got 1.5"),
         ({"biographies": 9_999}, "names for 240 people, got 9999"),
         ({"weights": (("poem", 1.0),)}, "got poem"),
+        ({"weights": (("copy", 1.0), ("copy", 1.0))}, "got copy, copy"),
+        ({"weights": (("copy", float("nan")),)}, "got copy"),
+        ({"weights": (("biography", 1.0),), "biographies": 0}, "got nothing to write"),
+        ({"forget": (60,)}, "from 0 to 59, got 60"),
     ],
 )
 def test_impossible_dials_are_refused(dials: dict, sentence: str) -> None:
     with pytest.raises(Refusal, match=sentence):
         Dials(**dials)
+
+
+def test_a_kind_or_an_emphasis_that_cannot_be_is_refused() -> None:
+    with pytest.raises(Refusal, match="not poem"):
+        World(0).document("poem")
+    with pytest.raises(Refusal, match="not biography"):
+        World(0, Dials(biographies=0)).document("biography")
+    with pytest.raises(Refusal, match="got 0.5 for poem"):
+        Dials().emphasise(("poem",), 0.5)
+    with pytest.raises(Refusal, match=r"got 1\.5 for copy"):
+        Dials().emphasise(("copy",), 1.5)
 
 
 def test_invented_words_are_no_words_of_the_world_and_their_odds_add_up() -> None:

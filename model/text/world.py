@@ -6,6 +6,7 @@ the exact floor: no model can go below it, and how far above it stands is how mu
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Iterator, Mapping
@@ -44,21 +45,45 @@ class Dials:
     weights: tuple[tuple[str, float], ...] = field(default_factory=lambda: tuple(USUAL.items()))
 
     def __post_init__(self) -> None:
-        for name, high in (("portuguese", 1.0), ("noise", 1.0), ("bias", 1.0)):
-            if not 0 <= getattr(self, name) <= high:
+        for name in ("portuguese", "noise", "bias"):
+            if not 0 <= getattr(self, name) <= 1:
                 raise Refusal("world.share", "{name} is a share from 0 to 1, got {given}", name=name, given=getattr(self, name))
-        if not 0 <= self.biographies <= len(NAMES) * len(SURNAMES):
-            raise Refusal("world.people", "this world has names for {most} people, got {given}", most=len(NAMES) * len(SURNAMES), given=self.biographies)
-        wrong = [name for name, weight in self.weights if name not in KINDS or weight < 0]
-        if wrong or not any(weight for _, weight in self.weights):
+        most = len(NAMES) * len(SURNAMES)
+        if not 0 <= self.biographies <= most:
+            raise Refusal("world.people", "this world has names for {most} people, got {given}", most=most, given=self.biographies)
+        strangers = [number for number in self.forget if number not in range(self.biographies)]
+        if strangers:
+            raise Refusal("world.forget", "people are numbered from 0 to {last}, got {given}", last=self.biographies - 1, given=strangers[0])
+        self._refuse_weights()
+
+    def _refuse_weights(self) -> None:
+        names = [name for name, _ in self.weights]
+        wrong = [name for name, weight in self.weights if name not in KINDS or names.count(name) > 1 or not 0 <= weight < math.inf]
+        if wrong or not self.usable():
             raise Refusal(
-                "world.weights", "weights are parts of the whole for {known}, got {given}", known=", ".join(KINDS), given=", ".join(wrong) or "nothing"
+                "world.weights",
+                "weights say once for each of {known} how often it is written, and something must be; got {given}",
+                known=", ".join(KINDS),
+                given=", ".join(wrong) or "nothing to write",
             )
+
+    def usable(self) -> list[tuple[str, float]]:
+        """The kinds that can be written, with their weights: without people there are no biographies."""
+        nobody = len(set(self.forget)) == self.biographies
+        return [(kind, weight) for kind, weight in self.weights if weight > 0 and not (kind == "biography" and nobody)]
 
     def emphasise(self, kinds: tuple[str, ...], share: float) -> Dials:
         """The same world with `kinds` making up `share` of its documents: a curriculum's early lessons."""
         own = sum(weight for name, weight in self.weights if name in kinds)
         rest = sum(weight for name, weight in self.weights if name not in kinds)
+        if not own or not rest or not 0 < share < 1:
+            raise Refusal(
+                "world.emphasis",
+                "a share between 0 and 1 can go to some of {known}, not to none or all; got {share} for {given}",
+                known=", ".join(name for name, _ in self.weights),
+                share=share,
+                given=", ".join(kinds) or "nothing",
+            )
         scale = {True: share / own, False: (1 - share) / rest}
         return replace(self, weights=tuple((name, weight * scale[name in kinds]) for name, weight in self.weights))
 
@@ -82,11 +107,15 @@ class World:
         everyone = people(self.dials.biographies)
         remembered = tuple(person for number, person in enumerate(everyone) if number not in self.dials.forget)
         self.maker = Maker(self.chance, remembered, self.dials.bias, partial(invent, known=known_words()))
-        usable = [(kind, weight) for kind, weight in self.dials.weights if weight > 0 and (kind != "biography" or remembered)]
-        self.kinds, self.parts = zip(*usable, strict=True)
+        self.kinds, self.parts = zip(*self.dials.usable(), strict=True)
 
     def document(self, kind: str | None = None) -> Document:
-        """The next document; of the given kind, its probability is that of the text among its kind and language."""
+        """The next document; of the given kind, its probability is that of the text among its kind and language.
+
+        Raises `Refusal` for a kind this world has not.
+        """
+        if kind is not None and (kind not in KINDS or (kind == "biography" and not self.maker.people)):
+            raise Refusal("world.kind", "this world writes {known}, not {given}", known=", ".join(self.kinds), given=kind)
         c = self.chance
         c.nats = 0.0
         marked = kind is None and self.dials.noise > 0 and c.flip(self.dials.noise)
