@@ -18,7 +18,6 @@ from streamlit.components.v2 import component
 
 from components import state
 from components.canvas import plate
-from components.canvas.map import FINE
 from components.i18n import Words
 from model.analysis.attention import Overview
 from model.errors import Refusal
@@ -82,8 +81,8 @@ def telling(maps: bytes) -> tuple[int, int]:
 
 
 def pack_one(pattern: NDArray[np.float32]) -> bytes:
-    """One head's exact map (T, T)."""
-    return plate.squeeze(plate.rooted(pattern, fine=len(pattern) <= FINE))
+    """One head's exact map (T, T), sixteen bits a number."""
+    return plate.squeeze(plate.rooted(pattern, fine=True))
 
 
 def header(words: Words, scene: Scene) -> dict[str, Any]:
@@ -93,7 +92,6 @@ def header(words: Words, scene: Scene) -> dict[str, Any]:
         "serial": scene.serial,
         "tokens": [plate.visible(piece) for piece in scene.tokens],
         "apart": [int(piece[:1].isspace()) for piece in scene.tokens],
-        "fine": len(scene.tokens) <= FINE,
         "choice": plate.plain(scene.choice),
         "stage": scene.stage,
         "language": words.language,

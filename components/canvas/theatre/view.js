@@ -100,10 +100,10 @@ class Theatre {
 
   /** A head's exact map, row by row, or `null` while it is not here. */
   values(layer, head) {
-    const {layers, heads, side, block, fine, tokens} = this.header, name = `${layer}.${head}`, cells = side * side;
+    const {layers, heads, side, block, tokens} = this.header, name = `${layer}.${head}`, cells = side * side;
     if (block > 1) {
       if (this.staged?.at !== name) return null;
-      this.staged.values ??= unrooted(this.staged.codes, 0, tokens.length ** 2, fine ? tokens.length ** 2 : undefined);
+      this.staged.values ??= unrooted(this.staged.codes, 0, tokens.length ** 2, tokens.length ** 2);
       return this.staged.values;
     }
     const at = (layer * heads + head) * cells;
