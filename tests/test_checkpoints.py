@@ -341,6 +341,26 @@ def test_more_than_the_free_memory_is_refused_before_reading(saved: Path, monkey
         load(saved)
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [("max", 8_000 * 1_024), ("5000000", 5_000_000 - 3_000_000 + 1_000_000), ("1000", 0), ("99000000000", 8_000 * 1_024)],
+)
+def test_free_memory_is_the_machines_or_the_containers_if_less(limit: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "meminfo").write_text("MemTotal: 16000 kB\nMemAvailable: 8000 kB\n")
+    for name, content in {"memory.max": limit, "memory.current": "3000000", "memory.stat": "anon 7\ninactive_file 1000000\n"}.items():
+        (tmp_path / name).write_text(content + "\n")
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    assert memory.free_memory() == expected
+
+
+def test_where_memory_is_not_told_nothing_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "nowhere")
+    monkeypatch.setattr(memory, "GROUP", tmp_path / "nowhere")
+    assert memory.free_memory() is None
+    memory.require_memory(10**18, "anything")
+
+
 def test_no_folder_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="no folder"):
         load(tmp_path / "nowhere")
