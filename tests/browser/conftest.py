@@ -134,7 +134,7 @@ def visit(server: str, chromium: Browser) -> Iterator[Callable[..., Visit]]:
         page.on("websocket", lambda socket: traffic.hosts.add(urlsplit(socket.url).hostname or ""))
         page.on("pageerror", lambda error: traffic.complaints.append(str(error)))
         page.goto(path if path.startswith("http") else server + path)
-        page.wait_for_selector(".st-key-header", timeout=30_000)
+        page.wait_for_selector("html[data-scheme] .st-key-header", timeout=90_000)
         return Visit(settled(page), traffic)
 
     yield open_page
@@ -150,12 +150,12 @@ def page(visit: Callable[..., Visit]) -> Page:
 
 def settled(page: Page, still: int = 150) -> Page:
     """Wait until no script runs and none has started for `still` milliseconds; then the picture is the last one."""
-    page.wait_for_selector(IDLE, timeout=30_000)
+    page.wait_for_selector(IDLE, timeout=90_000)
     while True:
         page.wait_for_timeout(still)
         if page.query_selector(IDLE):
             return page
-        page.wait_for_selector(IDLE, timeout=30_000)
+        page.wait_for_selector(IDLE, timeout=90_000)
 
 
 PAINTED = """([key, revision]) => {
