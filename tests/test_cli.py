@@ -71,7 +71,7 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 # ---------------------------------------------------------------- the command itself
 
 
-def test_the_module_runs_and_answers_quickly_enough_to_need_no_torch() -> None:
+def test_listing_families_imports_no_torch_and_the_module_runs() -> None:
     script = "import sys; from model.verbs.command import main; main(['families']); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
