@@ -11,75 +11,105 @@ import plotly.graph_objects as go
 
 from components.canvas.plate import visible
 from components.theme import DARK, DIVERGING, SEQUENTIAL, colour
-from model.analysis.masking import LossReading, NextReading
+from model.analysis.masking import Floats, LossReading, NextReading
 
 BEFORE, AFTER, TOLD = DARK.dim, colour(SEQUENTIAL, 0.8), colour(DIVERGING, 0.2)
-NAMED = 64  # tokens up to which each has its name on the axis
+NAMED = 24  # names along the axis, at most
+DOTTED = 40  # tokens up to which each has its own dots
+LONGEST = 12  # letters of a name
 
 
 def spelled(piece: str) -> str:
-    """A token as Plotly may show it: visible, and never markup."""
-    return html.escape(visible(piece))
+    """A token as Plotly may show it: visible, of bearable length, and never markup."""
+    shown = visible(piece)
+    return html.escape(shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 1]}…")
 
 
 def next_tokens(reading: NextReading, pieces: Sequence[str], labels: Mapping[str, str], layout: Mapping[str, Any]) -> go.Figure:
     """Probabilities from 0 to 1, two bars a token, likeliest on top; beside them the change in percentage points.
 
-    `labels`: axis_token, axis_probability, default, masked, and change ("{value} pp", filled here with a signed number)."""
+    `labels`: axis_token, axis_probability, default, masked, and change, whose {value} is filled with a signed number."""
     places = np.arange(len(reading.ids))
-    figure = go.Figure()
-    for name, values, ink in (("default", reading.default, BEFORE), ("masked", reading.masked, AFTER)):
-        figure.add_bar(
-            name=labels[name], x=values, y=places, orientation="h", marker_color=ink, hovertemplate="%{x:.1%}<extra>%{fullData.name}</extra>"
-        )
-    change = 100 * (reading.masked - reading.default)
-    figure.add_scatter(
-        x=np.maximum(reading.default, reading.masked),
-        y=places,
-        mode="text",
-        text=["\u2002" + labels["change"].format(value=_signed(value)) for value in change],
-        textposition="middle right",
-        textfont={"color": DARK.glow, "size": 13},
-        hoverinfo="skip",
-        showlegend=False,
-        cliponaxis=False,
-    )
-    figure.update_layout(**layout, height=400, barmode="group", bargap=0.28, bargroupgap=0.08)
-    figure.update_xaxes(title_text=labels["axis_probability"], range=[0, 1.12], tickformat=".0%", tickvals=[0, 0.25, 0.5, 0.75, 1], fixedrange=True)
-    figure.update_yaxes(
-        title_text=labels["axis_token"],
-        autorange="reversed",
-        tickvals=places,
-        ticktext=[spelled(piece) for piece in pieces],
-        showgrid=False,
-        fixedrange=True,
-    )
-    return figure
+    bar = {"type": "bar", "orientation": "h", "y": places, "hovertemplate": "%{x:.1%}<extra>%{fullData.name}</extra>"}
+    changes = [_signed(100 * change) for change in reading.masked - reading.default]
+    change = {
+        "type": "scatter",
+        "mode": "text",
+        "x": np.maximum(reading.default, reading.masked),
+        "y": places,
+        "text": ["\u2002" + labels["change"].format(value=value) for value in changes],
+        "textposition": "middle right",
+        "textfont": {"color": DARK.glow, "size": 13},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "cliponaxis": False,
+    }
+    bars = [bar | {"name": labels[name], "x": values, "marker": {"color": ink}} for name, values, ink in _both(reading)]
+    across = {"title": labels["axis_probability"], "range": [0, 1.12], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True}
+    down = {
+        "title": labels["axis_token"],
+        "autorange": "reversed",
+        "tickvals": places,
+        "ticktext": [spelled(piece) for piece in pieces],
+        "showgrid": False,
+        "fixedrange": True,
+    }
+    return _figure([*bars, change], layout, across, down, barmode="group", bargap=0.28, bargroupgap=0.08)
 
 
 def losses(reading: LossReading, pieces: Sequence[str], labels: Mapping[str, str], layout: Mapping[str, Any]) -> go.Figure:
-    """Nats for each token after the first, two dots a token joined by a line; a ring where the model could see the answer.
+    """Nats for each token after the first, without and with the mask, and where the model could see the answer.
 
     `pieces` are the predicted tokens (T - 1,); `labels`: axis_position, axis_loss, default, masked, told."""
-    places = np.arange(len(reading.default)) + 2
-    figure = go.Figure()
+    places, names = np.arange(len(reading.default)) + 2, [spelled(piece) for piece in pieces]
+    shared = {"type": "scatter", "x": places, "text": names, "hovertemplate": "%{text}: %{y:.2f}<extra>%{fullData.name}</extra>"}
+    traces = _dots(reading, places) if len(places) <= DOTTED else _curves(reading)
+    every = -(-len(places) // NAMED)
+    across = {"title": labels["axis_position"], "showgrid": False, "tickvals": places[::every], "ticktext": names[::every], "tickangle": -45}
+    down = {"title": labels["axis_loss"], "rangemode": "tozero"}
+    return _figure([shared | trace | {"name": labels.get(trace["name"], "")} for trace in traces], layout, across, down)
+
+
+def _dots(reading: LossReading, places: np.ndarray) -> list[dict[str, Any]]:
+    """Two dots a token joined by a line, and a ring around what could be seen."""
     joined = np.stack([reading.default, reading.masked, np.full_like(reading.default, np.nan)], 1).ravel()
-    figure.add_scatter(x=np.repeat(places, 3), y=joined, mode="lines", line={"color": DARK.dim, "width": 1}, hoverinfo="skip", showlegend=False)
-    names = [spelled(piece) for piece in pieces]
-    hover = "%{text}: %{y:.2f}<extra>%{fullData.name}</extra>"
-    for name, values, ink in (("default", reading.default, BEFORE), ("masked", reading.masked, AFTER)):
-        figure.add_scatter(name=labels[name], x=places, y=values, mode="markers", marker={"color": ink, "size": 9}, text=names, hovertemplate=hover)
-    if reading.told.any():
-        ring = {"color": "rgba(0,0,0,0)", "size": 15, "line": {"color": TOLD, "width": 2}}
-        figure.add_scatter(name=labels["told"], x=places[reading.told], y=reading.masked[reading.told], mode="markers", marker=ring, hoverinfo="skip")
-    figure.update_layout(**layout, height=400)
-    figure.update_xaxes(title_text=labels["axis_position"], showgrid=False, **_ticks(places, names))
-    figure.update_yaxes(title_text=labels["axis_loss"], rangemode="tozero")
-    return figure
+    line = {"x": np.repeat(places, 3), "y": joined, "text": None, "line": {"color": DARK.dim, "width": 1}}
+    ring = {"color": "rgba(0,0,0,0)", "size": 15, "line": {"color": TOLD, "width": 2}}
+    told = {"x": places[reading.told], "y": reading.masked[reading.told], "marker": ring, "text": None}
+    quiet = {"hoverinfo": "skip", "hovertemplate": None}
+    return [
+        line | quiet | {"name": "", "mode": "lines", "showlegend": False},
+        *({"name": name, "mode": "markers", "y": values, "marker": {"color": ink, "size": 9}} for name, values, ink in _both(reading)),
+        *([told | quiet | {"name": "told", "mode": "markers"}] if reading.told.any() else []),
+    ]
 
 
-def _ticks(places: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
-    return {"tickvals": places, "ticktext": names, "tickangle": -45} if len(places) < NAMED else {}
+def _curves(reading: LossReading) -> list[dict[str, Any]]:
+    """Two lines, and a stripe along the bottom under what could be seen: a mark per token would take a browser too long."""
+    stripe = {
+        "name": "told",
+        "y": np.where(reading.told, 0.0, np.nan),
+        "line": {"color": TOLD, "width": 8},
+        "hoverinfo": "skip",
+        "hovertemplate": None,
+    }
+    curves = [{"name": name, "mode": "lines", "y": values, "line": {"color": ink, "width": 1.5}} for name, values, ink in _both(reading)]
+    return [*curves, *([stripe | {"mode": "lines"}] if reading.told.any() else [])]
+
+
+def _both(reading: NextReading | LossReading) -> tuple[tuple[str, Floats, str], ...]:
+    return ("default", reading.default, BEFORE), ("masked", reading.masked, AFTER)
+
+
+def _figure(traces: list[dict[str, Any]], layout: Mapping[str, Any], across: dict[str, Any], down: dict[str, Any], **rest: Any) -> go.Figure:
+    """One construction with margins of its own: Plotly takes ten times as long to update a figure, and four to fit its margins."""
+    margin = {"l": 24 + 9 * max((len(name) for name in down.get("ticktext", ())), default=4), "r": 8, "t": 36, "b": 44 if "range" in across else 96}
+    axes = {name: _axis(layout[name], axis) for name, axis in (("xaxis", across), ("yaxis", down))}
+    return go.Figure({"data": traces, "layout": {**layout, **axes, "margin": margin, "height": 400, **rest}})
+
+
+def _axis(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    return {**shared, **own, "title": {**shared["title"], "text": own["title"]}, "automargin": False}
 
 
 def _signed(value: float) -> str:

@@ -55,13 +55,15 @@ def bench(session: Session) -> None:
     pictures = [Picture(each, session.words(f"masks.pattern.{each}"), _picture(each, name, allowed)) for each in mask.NAMES]
     patterns("patterns", session.words("masks.gallery.title"), pictures, name, partial(mask.choose, length))
     left, right = st.columns([11, 10], gap="large")
+    middle = st.container()
     with left:
         _painting(session, allowed)
+    with middle:
+        where(session, str(shown))  # before the charts, so that every canvas is painted while they are still being made
     default, masked = _traces(session, str(shown))
     with right:
         _controls(session, name, length)
         _next(session, masking.next_tokens(default, masked))
-    where(session, str(shown))
     left, right = st.columns([11, 10], gap="large")
     with left:
         _losses(session, default, masked)

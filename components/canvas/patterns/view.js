@@ -8,7 +8,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.setAttribute("aria-label", data.title);
   const raw = Uint8Array.from(atob(data.bits), letter => letter.charCodeAt(0));
   const stride = Math.ceil(data.side ** 2 / 8);
-  const choose = name => setTriggerValue("choice", name);
+  const choose = name => {
+    for (const card of root.children) card.setAttribute("aria-checked", card.dataset.name === name);
+    setTriggerValue("choice", name);
+  };
   data.pictures.forEach((picture, at) => {
     const button = root.children[at] ?? root.appendChild(card());
     dress(button, picture, data, choose);
