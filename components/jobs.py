@@ -166,7 +166,7 @@ class Job(Generic[R]):
                 self._end("done")
             except Refusal as refusal:
                 self._end("failed", refusal)
-            except Exception as error:  # noqa: BLE001 – whatever it is, it becomes a sentence on the page
+            except Exception as error:
                 sentence = "the work stopped at an error it did not expect ({kind}: {message}); try a smaller setting"
                 self._end("failed", Refusal("jobs.failed", sentence, kind=type(error).__name__, message=str(error)))
 

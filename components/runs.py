@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Annotated, Literal
+from functools import cache
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -25,7 +26,6 @@ from model.text.skills import held_out
 from model.text.tokenizer import BEGIN, Tokenizer
 from model.training import SGD, Clip, Recipe, Step, usual_rate
 from model.training.session import Preset, Session, begin
-
 
 STEP_FLOPS = 40e9
 """The largest training step: about a second on one slow core, so that a stop is heard within that time."""
@@ -68,10 +68,10 @@ class Plan:
             sentence = "a row of {given} tokens is too short for the longest documents of the micro-world; make it {least} or more"
             raise Refusal("runs.row", sentence, given=self.recipe.context, least=SHORTEST_ROW)
         if self.step_flops > STEP_FLOPS:
-            sentence = "one step would take {given} GFLOP, more than the {most} that stop within a second; make the batch, the rows or the model smaller"
+            sentence = "one step would take {given} GFLOP, more than the {most} that stop within a second; make batch, rows or model smaller"
             raise Refusal("runs.step", sentence, given=round(self.step_flops / 1e9), most=round(STEP_FLOPS / 1e9))
         if self.bytes > TRAINING_BYTES:
-            sentence = "training would take {given} MB of memory, more than the {most} that a shared machine lends; make the batch or the model smaller"
+            sentence = "training would take {given} MB of memory, more than the {most} that a shared machine lends; make batch or model smaller"
             raise Refusal("runs.memory", sentence, given=round(self.bytes / 1e6), most=round(TRAINING_BYTES / 1e6))
 
     def speaking(self, vocabulary: int) -> Plan:
@@ -110,20 +110,19 @@ def _memory_of(recipe: Recipe) -> Literal["adamw", "momentum", "sgd"]:
 
 
 def cure(plan: Plan, failure: Refusal) -> Plan | None:
-    """The plan that a diverged run's sentence advises; `None` where it advises nothing in particular."""
-    recipe = plan.recipe
-    match failure.code.removeprefix("training.diverged."):
-        case "rate":
-            better = dataclasses.replace(recipe, learning_rate=_two_figures(usual_rate(plan.config.width)))
-        case "rate_lower":
-            better = dataclasses.replace(recipe, learning_rate=max(_two_figures(recipe.learning_rate / 4), 1e-4))
-        case "clipping":
-            better = dataclasses.replace(recipe, clipping=Clip())
-        case "warmup":
-            better = dataclasses.replace(recipe, warmup=40)
-        case _:
-            return None
-    return dataclasses.replace(plan, recipe=better)
+    """The plan that a diverged run's sentence advises; `None` where it advises nothing in particular, or nothing possible."""
+    cause = failure.code.removeprefix("training.diverged.")
+    advised: dict[str, dict[str, Any]] = {
+        "rate": {"learning_rate": _two_figures(usual_rate(plan.config.width))},
+        "rate_lower": {"learning_rate": _two_figures(plan.recipe.learning_rate / 4)},
+        "clipping": {"clipping": Clip()},
+        "warmup": {"warmup": 40},
+    }
+    if cause not in advised:
+        return None
+    with suppress(Refusal):
+        return dataclasses.replace(plan, recipe=dataclasses.replace(plan.recipe, **advised[cause]))
+    return None
 
 
 def _two_figures(value: float) -> float:
@@ -173,10 +172,10 @@ def _mean(rows: Sequence[tuple[float, float, float, float]]) -> tuple[float, flo
     return step, tokens, seconds, loss
 
 
-@lru_cache(maxsize=4)
-def floor(tokenizer: Tokenizer) -> float:
-    """The exact floor in nats per token over held-out documents, each counted with the begin token that ends it, as in training."""
-    documents = held_out(HELD_OUT)
+@cache
+def floor() -> float:
+    """The exact floor in nats per token: over held-out documents, each counted with the begin token that ends it, as in training."""
+    documents, tokenizer = held_out(HELD_OUT), Tokenizer.for_world()
     return skills.floor(documents) / sum(len(tokenizer.encode(document.text).ids) + 1 for document in documents)
 
 
@@ -214,9 +213,10 @@ class Written:
 class Attempt:
     """One run from nothing. `work` is the job's generator; the rest is for reading."""
 
-    def __init__(self, plan: Plan, tokenizer: Tokenizer, opening: str) -> None:
-        self.plan = plan.speaking(tokenizer.size)
-        self.tokenizer, self.opening = tokenizer, opening
+    def __init__(self, plan: Plan, opening: str) -> None:
+        self.tokenizer, self.opening = Tokenizer.for_world(), opening
+        self.plan = plan.speaking(self.tokenizer.size)
+        self.step: Step | None = None
         self.curve = Curve()
         self.written: tuple[Written, ...] = ()
         self.session: Session | None = None
@@ -230,12 +230,18 @@ class Attempt:
         moments = iter(MOMENTS[1:])
         due = next(moments)
         for step in self.session.run:
+            self.step = step
             self.curve.add(step)
             if step.fraction >= due:
                 self._write(step.tokens, step.seconds, self.curve.level)
                 due = next((moment for moment in moments if moment > step.fraction), math.inf)
             yield step
         self.verdict = judge(self.session)
+
+    @property
+    def steps(self) -> int:
+        """How many steps it has made."""
+        return self.step.step if self.step else 0
 
     def _write(self, tokens: int, seconds: float, loss: float) -> None:
         assert self.session is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from model.errors import Refusal
@@ -67,29 +68,28 @@ def _apply(known: Any, wanted: dict[str, str], path: str) -> Any:
 
 
 def _kind(space: Parts, given: str, old: Any) -> Any:
-    if not given:
-        return old
-    kinds = {option.__name__: option for option in space.options}
-    if given not in kinds:
-        raise Refusal("link.option", "{name} is one of {options}, got {given!r}", name="kind", options=", ".join(kinds), given=given[:40])
-    return kinds[given]()
+    return _option("kind", given, {kind.__name__: kind for kind in space.options})() if given else old
 
 
 def _value(setting: Setting, given: str) -> Any:
     match setting.space:
         case Choice(options):
-            named = {str(option): option for option in options}
-            if given not in named:
-                raise Refusal("link.option", "{name} is one of {options}, got {given!r}", name=setting.name, options=", ".join(named), given=given[:40])
-            return named[given]
-        case Interval(low, high):
-            try:
-                value = setting.kind(given)
-            except ValueError:
-                value = None
-            if value not in setting.space:
-                raise Refusal(
-                    "link.outside", "{name} is a number from {low} to {high}, got {given!r}", name=setting.name, low=low, high=high, given=given[:40]
-                )
-            return value
+            return _option(setting.name, given, {str(option): option for option in options})
+        case Interval() as interval:
+            return _number(setting, given, interval)
     raise AssertionError(f"a part is no value: {setting}")
+
+
+def _option(name: str, given: str, options: dict[str, Any]) -> Any:
+    if given not in options:
+        raise Refusal("link.option", "{name} is one of {options}, got {given!r}", name=name, options=", ".join(options), given=given[:40])
+    return options[given]
+
+
+def _number(setting: Setting, given: str, interval: Interval) -> float:
+    with suppress(ValueError):
+        value = setting.kind(given)
+        if value in interval:
+            return value
+    sentence = "{name} is a number from {low} to {high}, got {given!r}"
+    raise Refusal("link.outside", sentence, name=setting.name, low=interval.low, high=interval.high, given=given[:40])

@@ -184,6 +184,10 @@ def colour(table: np.ndarray, share: float) -> str:
     return "#" + bytes(table[index]).hex()
 
 
+PAIR = (colour(SEQUENTIAL, 0.80), colour(DIVERGING, 0.22))
+"""The first and the second of two things compared: amber and blue, alike in light and told apart by every eye."""
+
+
 def gradient(table: np.ndarray, stops: int = 17) -> str:
     """A table as a CSS gradient from left to right."""
     shares = np.linspace(0, 1, stops)

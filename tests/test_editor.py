@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,7 +106,8 @@ def test_a_granted_wish_becomes_the_value(editor: AppTest) -> None:
     widget(editor, "config.layers").set_value(7)
     editor.run()
     result = editor.session_state["result"]
-    assert result.refusal is None and result.value.config.layers == 7
+    assert result.refusal is None
+    assert result.value.config.layers == 7
     assert dataclasses.replace(result.value, config=Config()) == Plan()
 
 
@@ -130,7 +132,8 @@ def test_an_impossible_wish_is_refused_beside_its_field_and_the_value_stays(edit
     widget(editor, "config.attention.heads").set_value(6)
     editor.run()
     result = editor.session_state["result"]
-    assert result.value == Plan() and result.refusal.code == "config.kv_heads"
+    assert result.value == Plan()
+    assert result.refusal.code == "config.kv_heads"
     assert [element.value for element in editor.error] == [Words("en").refusal(result.refusal)]
     assert widget(editor, "config.attention.heads").value == 6
     assert beside(editor.main, widget(editor, "config.attention.heads"), editor.error[0])
@@ -142,7 +145,8 @@ def test_a_second_setting_can_make_a_refused_wish_possible(editor: AppTest) -> N
     widget(editor, "config.attention.kv_heads").set_value(3)
     editor.run()
     result = editor.session_state["result"]
-    assert result.refusal is None and not editor.error
+    assert result.refusal is None
+    assert not editor.error
     assert (result.value.config.attention.heads, result.value.config.attention.kv_heads) == (6, 3)
 
 
@@ -152,7 +156,8 @@ def test_a_value_that_changes_elsewhere_gets_fresh_widgets(editor: AppTest) -> N
     editor.button[0].click().run()
     assert editor.session_state["result"].value.config.layers == 5
     assert widget(editor, "config.layers").value == 5
-    assert widget(editor, "config.attention.heads").value == Config().attention.heads and not editor.error
+    assert widget(editor, "config.attention.heads").value == Config().attention.heads
+    assert not editor.error
 
 
 def test_a_wish_keeps_what_is_not_declared() -> None:
@@ -175,7 +180,7 @@ def test_a_sliders_notches_hold_its_ends_and_its_value(low: int, span: int, step
 def test_logarithmic_notches_are_even_and_within_the_interval(low: float, ratio: float) -> None:
     places = decades(low, low * ratio)
     assert all(low <= place <= low * ratio for place in places)
-    assert all(1.1 < b / a < 1.7 for a, b in zip(places, places[1:], strict=False))
+    assert all(1.1 < b / a < 1.7 for a, b in itertools.pairwise(places))
 
 
 def test_dealing_keeps_order_and_balance() -> None:

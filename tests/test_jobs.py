@@ -62,7 +62,9 @@ def test_runs_to_the_end_and_keeps_the_last_report() -> None:
     job.resume()
     stepper.step(3)
     until(lambda: job.state == "done")
-    assert number(job) == 3 and job.remaining == 0 and job.failure is None
+    assert number(job) == 3
+    assert job.remaining == 0
+    assert job.failure is None
     until(lambda: not room.running)
     assert stepper.threads == {1}
 
@@ -78,7 +80,8 @@ def test_a_pause_gives_the_place_away_and_resume_goes_on_where_it_was() -> None:
     a.pause()
     first.step()
     until(lambda: b.state == "running")
-    assert number(a) == 2 and a.state == "paused"
+    assert number(a) == 2
+    assert a.state == "paused"
     a.resume()
     assert a.state == "queued"
     b.stop()
@@ -133,7 +136,8 @@ def test_stop_closes_work_that_is_not_running(before: str) -> None:
         stepper.step()
         until(lambda: not room.running)
     job.stop()
-    assert job.state == "stopped" and job not in room.waiting
+    assert job.state == "stopped"
+    assert job not in room.waiting
     assert stepper.closed or before != "paused"
     blocker.stop()
     other.step()
@@ -163,7 +167,9 @@ def test_a_refusal_is_the_jobs_failure_and_the_last_report_stays() -> None:
     job = Job(work(), room=Room(1))
     job.resume()
     until(lambda: job.state == "failed")
-    assert job.failure is not None and job.failure.code == "training.not_finite" and number(job) == 1
+    assert job.failure is not None
+    assert job.failure.code == "training.not_finite"
+    assert number(job) == 1
 
 
 def test_any_other_error_becomes_a_sentence_and_frees_the_place() -> None:
@@ -175,7 +181,9 @@ def test_any_other_error_becomes_a_sentence_and_frees_the_place() -> None:
     job = Job(work(), room=room)
     job.resume()
     until(lambda: job.state == "failed" and not room.running)
-    assert job.failure is not None and "MemoryError" in str(job.failure) and "no room for 9 GB" in str(job.failure)
+    assert job.failure is not None
+    assert "MemoryError" in str(job.failure)
+    assert "no room for 9 GB" in str(job.failure)
 
 
 def test_time_left_follows_the_work_done_and_pauses_do_not_count() -> None:
@@ -228,7 +236,8 @@ def test_a_new_job_on_the_desk_stops_the_old_one() -> None:
     old, new = (Job(Stepper().work(), room=room) for _ in range(2))
     desk.place(old)
     desk.place(new)
-    assert old.state == "stopped" and new.state == "running"
+    assert old.state == "stopped"
+    assert new.state == "running"
     desk.clear()
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from components.canvas.losscurve import COLOURS
 from components.i18n import Words
 from components.runs import Verdict
+from components.theme import PAIR
 
 
 def bars(words: Words, verdicts: Sequence[Verdict]) -> str:
@@ -19,7 +19,7 @@ def bars(words: Words, verdicts: Sequence[Verdict]) -> str:
 
 
 def _row(words: Words, skill: str, shares: Sequence[float]) -> str:
-    drawn = "".join(f'<i style="width:{share:.1%};background:{colour}"></i>' for share, colour in zip(shares, COLOURS, strict=False))
+    drawn = "".join(f'<i style="width:{share:.1%};background:{colour}"></i>' for share, colour in zip(shares, PAIR, strict=False))
     said = " · ".join(words.percent(share, 0) for share in shares)
     name, example = html.escape(words(f"size.skills.{skill}.name")), html.escape(words(f"size.skills.{skill}.example"))
     return f'<div class="v-skill" title="{example}"><b>{name}</b><span>{drawn}</span><em>{html.escape(said)}</em></div>'

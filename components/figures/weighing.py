@@ -70,14 +70,15 @@ def figures(words: Words, plans: Sequence[Plan]) -> list[Row]:
 
 
 def reading(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> str:
-    """The bars in a sentence: which part is the largest."""
-    said = []
-    for plan, name in zip(plans, names, strict=True):
-        sums = by_group(plan)
-        largest = max(sums, key=lambda group: sums[group])
-        values = {"total": words.count(sum(sums.values())), "group": words(f"size.groups.{largest}"), "share": words.percent(sums[largest] / sum(sums.values()), 0)}
-        said.append(words("size.figures.reading", name=name or words("size.reading.model"), **values))
-    return " ".join(said)
+    """The bars in a sentence each: which part is the largest."""
+    return " ".join(_largest(words, by_group(plan), name) for plan, name in zip(plans, names, strict=True))
+
+
+def _largest(words: Words, groups: dict[str, int], name: str) -> str:
+    total, largest = sum(groups.values()), max(groups, key=lambda group: groups[group])
+    share = words.percent(groups[largest] / total, 0)
+    group = words(f"size.groups.{largest}")
+    return words("size.figures.reading", name=name or words("size.reading.model"), total=words.count(total), group=group, share=share)
 
 
 def frame(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> pd.DataFrame:
@@ -102,8 +103,9 @@ def bars(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> str:
 def _bar(words: Words, groups: dict[str, int], name: str, widest: int) -> str:
     total = sum(groups.values())
     pieces = "".join(_piece(words, group, count, widest, total) for group, count in groups.items() if count)
-    label = f"{name} {words.count(total)}".strip()
-    return f'<div class="v-bar" role="img" aria-label="{html.escape(_told(words, groups, label))}"><b>{html.escape(label)}</b><span>{pieces}</span></div>'
+    label = html.escape(f"{name} {words.count(total)}".strip())
+    told = html.escape(_told(words, groups))
+    return f'<div class="v-bar" role="img" aria-label="{label}: {told}"><b>{label}</b><span>{pieces}</span></div>'
 
 
 def _piece(words: Words, group: str, count: int, widest: int, total: int) -> str:
@@ -113,8 +115,8 @@ def _piece(words: Words, group: str, count: int, widest: int, total: int) -> str
     return f'<i title="{title}" style="width:{share:.3%};background:{COLOURS[group]}">{label}</i>'
 
 
-def _told(words: Words, groups: dict[str, int], label: str) -> str:
-    return f"{label}: " + ", ".join(f"{words(f'size.groups.{group}')} {words.count(count)}" for group, count in groups.items() if count)
+def _told(words: Words, groups: dict[str, int]) -> str:
+    return ", ".join(f"{words(f'size.groups.{group}')} {words.count(count)}" for group, count in groups.items() if count)
 
 
 def _key(words: Words, group: str) -> str:

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import streamlit as st
+from streamlit.components.v2 import component
 
 from components.canvas import plate
-from components.theme import DIVERGING, SEQUENTIAL, colour
+from components.theme import PAIR
 
 HERE = Path(__file__).parent
-COLOURS = (colour(SEQUENTIAL, 0.80), colour(DIVERGING, 0.22))
-"""The first run and the second, lit alike and told apart by every eye."""
 
 Format = Callable[[float], str]
 
@@ -143,14 +141,12 @@ def heights(levels: Sequence[Level], lines: Sequence[Line], log: bool) -> tuple[
 def pack(chart: Chart) -> bytes:
     """An envelope of plate.js: all but the points as its header, then x, y and raw of each line as float32."""
     header = {field.name: plate.plain(getattr(chart, field.name)) for field in dataclasses.fields(chart) if field.name != "lines"}
-    header |= {"colours": COLOURS, "lines": [{"name": line.name, "tip": line.tip, "count": len(line.x)} for line in chart.lines]}
+    header |= {"colours": PAIR, "lines": [{"name": line.name, "tip": line.tip, "count": len(line.x)} for line in chart.lines]}
     numbers = [np.asarray(column, "<f4").tobytes() for line in chart.lines for column in (line.x, line.y, line.raw)]
     return plate.envelope(header, zlib.compress(b"".join(numbers), 1))
 
 
-_view = st.components.v2.component(
-    "vitrine.losscurve", html='<div class="losscurve"></div>', js=plate.script(HERE), css=plate.style(HERE, "plate.css")
-)
+_view = component("vitrine.losscurve", html='<div class="losscurve"></div>', js=plate.script(HERE), css=plate.style(HERE, "plate.css"))
 
 
 def losscurve(key: str, chart: Chart) -> None:
