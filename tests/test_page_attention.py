@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from components import compute
 from components.canvas import plate, theatre
-from components.canvas.ledger import layout
+from components.canvas.ledger import layout, pack
 from components.canvas.ledger.arithmetic import of_cell
 from components.canvas.theatre import Choice, Limits
 from components.i18n import LANGUAGES, Words
@@ -69,10 +68,10 @@ def trace() -> Trace:
     return Tracer(Transformer(config, seed=1)).trace(ids, mask=parse("causal & pad_left(2)").build(10)).clone()
 
 
-def canvas(app: AppTest, name: str) -> Any:
-    """What the component of this name was last sent."""
+def canvas(app: AppTest, name: str) -> tuple[dict[str, Any], list[bytes]]:
+    """Header and parts of what the component of this name was last sent."""
     (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == name)
-    return json.loads(found.json) if found.json else plate.opened(found.bytes)
+    return plate.opened(found.bytes)
 
 
 def said(app: AppTest) -> str:
@@ -89,7 +88,7 @@ def test_the_first_paint_shows_every_head_and_the_arithmetic_of_one_cell(opened:
     assert (header["layers"], header["heads"], header["tokens"][1:]) == (3, 2, ["The", "sky", "is"])
     choice = header["choice"]
     assert choice["query"] == 3
-    assert canvas(app, "vitrine.ledger")["revision"].endswith(f"/{choice['layer']}/{choice['head']}/3/{choice['key']}")
+    assert canvas(app, "vitrine.ledger")[0]["revision"].endswith(f"/{choice['layer']}/{choice['head']}/3/{choice['key']}")
 
 
 def test_a_link_opens_the_same_cell_of_the_same_head(opened: Callable[..., AppTest]) -> None:
@@ -197,9 +196,16 @@ def test_the_ledger_writes_the_cells_own_numbers(trace: Trace, language: str, at
     assert lines["÷ √d"]["equations"] == [f"{words.number(cell.dot)} ÷ √8 = {words.number(cell.scaled)}"]
     assert lines["ALiBi"]["equations"][0].endswith(f"= {words.number(cell.score)}")
     assert lines["softmax"]["equations"][-1].endswith(words.percent(cell.weight))
-    strips = [strip for line in told["lines"] for strip in line["strips"]]
-    np.testing.assert_allclose(strips[2]["values"], cell.products, rtol=1e-4)
-    np.testing.assert_allclose(strips[-1]["values"], np.add(strips[-3]["values"], strips[-2]["values"]), atol=1e-3)
+
+
+def test_the_strips_travel_whole(trace: Trace) -> None:
+    cell = arithmetic(trace, Cell(1, 2, 8, 5))
+    header, (numbers,) = plate.opened(pack(EN, of_cell(EN, cell, PIECES, 3, "r")))
+    counts = [strip["count"] for line in header["lines"] for strip in line["strips"]]
+    vectors = np.split(np.frombuffer(numbers, "<f4"), np.cumsum(counts)[:-1])
+    np.testing.assert_array_equal(vectors[2], cell.products)
+    np.testing.assert_array_equal(vectors[-1], cell.after)
+    assert sum(counts) == 8 * 3 + 10 + 10 + 8 * 2 + 8 + 24 + 3 * 24
 
 
 def test_the_ledger_of_a_forbidden_cell_says_so(trace: Trace) -> None:

@@ -56,7 +56,7 @@ class Ledger:
 
 
 def layout(words: Words, ledger: Ledger) -> dict[str, Any]:
-    """What the view draws, in plain JSON values."""
+    """What the view draws, in plain JSON values; a strip's numbers are only counted here, `pack` sends them."""
     return {
         "revision": ledger.revision,
         "title": ledger.title,
@@ -67,15 +67,21 @@ def layout(words: Words, ledger: Ledger) -> dict[str, Any]:
     }
 
 
+def pack(words: Words, ledger: Ledger) -> bytes:
+    """The layout, and every strip's numbers one after the other as float32 (little endian)."""
+    numbers = np.concatenate([strip.values for line in ledger.lines for strip in line.strips]).astype("<f4")
+    return plate.envelope(layout(words, ledger), plate.squeeze([numbers.view(np.uint8)]))
+
+
 def _line(words: Words, line: Line) -> dict[str, Any]:
     return {"term": line.term, "remark": line.remark, "equations": list(line.equations), "strips": [_strip(words, strip) for strip in line.strips]}
 
 
 def _strip(words: Words, strip: Strip) -> dict[str, Any]:
-    signed = bool((strip.values < 0).any()) or strip.kind == "cells"
+    signed = strip.kind == "cells" or bool((strip.values < 0).any())
     return {
         "name": strip.name,
-        "values": [float(f"{value:.5g}") for value in strip.values],
+        "count": len(strip.values),
         "kind": strip.kind,
         "most": strip.most or 1.0,
         "signed": signed,
@@ -96,4 +102,4 @@ _view = component(
 
 def ledger(words: Words, key: str, ledger: Ledger) -> None:
     """Mount the ledger."""
-    _view(key=key, data=layout(words, ledger))
+    _view(key=key, data=pack(words, ledger))

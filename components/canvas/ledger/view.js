@@ -29,8 +29,14 @@ class Ledger {
     this.watch.observe(root);
   }
 
-  receive(data) {
+  async receive(bytes) {
+    const {header: data, parts} = open(bytes);
+    this.asked = bytes;
+    const numbers = new Float32Array((await inflate(parts[0])).buffer);
+    if (this.asked !== bytes) return;
     this.data = data;
+    let at = 0;
+    for (const strip of data.lines.flatMap(line => line.strips)) strip.values = numbers.subarray(at, (at += strip.count));
     this.title.textContent = data.title;
     this.name.textContent = data.words.steps;
     this.legend.textContent = data.legend;
