@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-
 import streamlit as st
 
 from components import permalink, theme, warmup
 from components.canvas.frame import frame
 from components.controls import header, prompt
 from components.i18n import Words
-from components.page import Page, Session, guarded, note
+from components.page import Session, guarded, note
+from components.pages import attention, generation, masks, size
 
-NAMES = ("attention", "masks", "generation", "size")
-PAGES: tuple[Page, ...] = tuple(
-    importlib.import_module(f"components.pages.{name}").PAGE for name in NAMES if importlib.util.find_spec(f"components.pages.{name}")
-)
+PAGES = (attention.PAGE, masks.PAGE, generation.PAGE, size.PAGE)
 
 
 def main() -> None:
@@ -35,13 +30,14 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
     st.html(f"<style>{theme.css(header.worn())}</style>")
     warmup.warm()
     specimen = header.specimen()
-    titles = {page: words(f"shell.menu.{page.name}") for page in PAGES}
-    menu = {
-        page.name: st.Page(lambda page=page: page.render(session), title=title, url_path=page.name, default=page is PAGES[0])
-        for page, title in titles.items()
-    }
-    chosen = st.navigation(list(menu.values()), position="hidden")
-    frame(words.language, palette.name, list(menu.values()).index(chosen))
+
+    def opened(page: Page, **at: Any) -> st.Page:
+        return st.Page(lambda: page.render(session), title=words(f"shell.menu.{page.name}"), **at)
+
+    menu = {page.name: opened(page, url_path=page.name) for page in PAGES}
+    front = opened(PAGES[0], default=True, url_path="")  # the first page once more: Streamlit's default answers at the bare address only
+    chosen = st.navigation([front, *menu.values()], position="hidden")
+    frame(words.language, palette.name, 0 if chosen is front else list(menu.values()).index(chosen))
     header.header(words, palette, specimen, menu)
     session = Session(words, palette, specimen, prompt.prompt(words, specimen), menu)
     if refused:
