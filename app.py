@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from components import permalink, theme, warmup
 from components.canvas.frame import frame
 from components.controls import header, prompt
 from components.i18n import Words
-from components.page import Session, guarded, note
+from components.page import Page, Session, guarded, note
 from components.pages import attention, generation, masks, size
 
 PAGES = (attention.PAGE, masks.PAGE, generation.PAGE, size.PAGE)
