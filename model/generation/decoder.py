@@ -74,10 +74,10 @@ class Decoder:
             raise Refusal("generation.training", "the model is in training mode, where dropout makes every pass different; call model.eval() first")
         self.model, self.config = model, config
         self.capacity, self.length = capacity or config.context, 0
-        self.mask = _boolean(mask, self.capacity)
         self.tokens = model.embed.token.weight.detach()
+        self.mask = _boolean(mask, self.capacity, self.tokens.device)
         # Keys lie before values, already divided by √size, so that storing both is one multiplication.
-        self.cache = self.tokens.new_zeros(config.layers, 2 * attention.kv_heads, self.capacity, attention.size)
+        self.cache = self.tokens.new_empty(config.layers, 2 * attention.kv_heads, self.capacity, attention.size)
         self.places = model.embed.places(0, min(self.capacity, config.context))
         self.turns = turns(config, self.capacity, self.tokens)
         self.layers = [layer(block, config) for block in model.decoder.blocks]  # pyright: ignore[reportArgumentType]
@@ -265,7 +265,7 @@ def partners(config: Config, device: torch.device) -> Tensor:
     return torch.where(index < half, index + half, torch.where(index < 2 * half, index - half, index))
 
 
-def _boolean(mask: Mask | Tensor | None, length: int) -> Tensor | None:
+def _boolean(mask: Mask | Tensor | None, length: int, device: torch.device) -> Tensor | None:
     allowed = mask.build(length) if isinstance(mask, Mask) else mask
     if allowed is not None and min(allowed.shape[-2:]) < length:
         raise Refusal(
@@ -275,4 +275,4 @@ def _boolean(mask: Mask | Tensor | None, length: int) -> Tensor | None:
             columns=allowed.shape[-1],
             length=length,
         )
-    return allowed
+    return None if allowed is None else allowed.to(device)

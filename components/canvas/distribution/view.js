@@ -145,6 +145,7 @@ class View {
   }
 
   effect(name, stage) {
+    if (!stage) return "";
     const before = softmax(stage.entered), gone = [...before.keys()].filter(id => stage.entered[id] > -Infinity && stage.left[id] === -Infinity);
     if (!gone.length) return "";
     const share = gone.reduce((sum, id) => sum + before[id], 0);

@@ -127,8 +127,8 @@ class Player {
     const written = tokens.map((token, place) => this.token(token, place));
     written.splice(at, 0, caret);
     this.text.replaceChildren(...prompt.map(piece => make("span", "given", piece)), ...written);
-    const room = this.text.getBoundingClientRect(), where = caret.getBoundingClientRect();
-    this.text.scrollTop += where.bottom - room.bottom + 40 > 0 ? where.bottom - room.bottom + 40 : Math.min(0, where.top - room.top - 8);
+    const line = parseFloat(getComputedStyle(this.text).lineHeight);
+    this.text.scrollTop = line * (Math.floor(caret.offsetTop / line) - 1);
   }
 
   token({piece, share, rank, held}, place) {
@@ -182,7 +182,8 @@ class Player {
   }
 
   key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
+    const own = event.target.matches("input") || (event.key === " " && event.target.closest(".keys"));
+    if (own || event.ctrlKey || event.metaKey || event.altKey) return;
     const {tokens, at} = this.data, {play, step} = this.buttons;
     const acts = {
       " ": () => play.disabled || this.toggled(),
