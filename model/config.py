@@ -262,7 +262,8 @@ def from_dict(cls: type[T], given: Any) -> T:
     hints = get_type_hints(cls, include_extras=True)
     unknown = sorted(set(given) - set(hints))
     if unknown:
-        raise Refusal("config.unknown", "{name} has no setting {unknown}; it has {known}", name=cls.__name__, unknown=unknown[0], known=", ".join(hints))
+        sentence = "{name} has no setting {unknown}; it has {known}"
+        raise Refusal("config.unknown", sentence, name=cls.__name__, unknown=unknown[0], known=", ".join(hints))
     return cls(**{name: _parse(name, hints[name], value) for name, value in given.items()})
 
 

@@ -40,9 +40,18 @@ def _every() -> list[Config]:
         attention = Attention(heads=heads, kv_heads=kv_heads, size=8, bias=bias, out_bias=bias)
         found.append(
             Config(
-                vocabulary=61, context=48, width=20, layers=3, attention=attention, positions=positions, mlp=mlp, norm=norm,
-                arrangement=arrangement, output=output, initialisation=Fixed(deviation=0.3),
-            )  # fmt: skip
+                vocabulary=61,
+                context=48,
+                width=20,
+                layers=3,
+                attention=attention,
+                positions=positions,
+                mlp=mlp,
+                norm=norm,
+                arrangement=arrangement,
+                output=output,
+                initialisation=Fixed(deviation=0.3),
+            )
         )
     return found
 

@@ -16,7 +16,22 @@ from model.text.tokenizer import Tokenizer
 from model.text.world import Dials, Document, World
 
 TOKENIZER = Tokenizer.for_world()
-ODD = ["", " ", "  ", "olá, mundo!", "😀👨‍👩‍👧", "مرحبا", "<script>alert(1)</script>", "**a** $x^2$", "a\tb\nc\r\n", "\x00\x07", "e\u0301", "<|doc|>", "<0x41>", "\u200b"]
+ODD = [
+    "",
+    " ",
+    "  ",
+    "olá, mundo!",
+    "😀👨‍👩‍👧",
+    "مرحبا",
+    "<script>alert(1)</script>",
+    "**a** $x^2$",
+    "a\tb\nc\r\n",
+    "\x00\x07",
+    "e\u0301",
+    "<|doc|>",
+    "<0x41>",
+    "\u200b",
+]
 
 
 @given(st.text(st.characters(exclude_categories=("Cs",)), max_size=80))

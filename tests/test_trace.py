@@ -13,7 +13,13 @@ from model.transformer import Transformer
 from tests.configs import EVERY, told
 
 LONG = Config(
-    vocabulary=61, context=1_024, width=16, layers=2, attention=Attention(heads=2, kv_heads=1, size=8), positions=Alibi(), initialisation=Fixed(deviation=0.3)
+    vocabulary=61,
+    context=1_024,
+    width=16,
+    layers=2,
+    attention=Attention(heads=2, kv_heads=1, size=8),
+    positions=Alibi(),
+    initialisation=Fixed(deviation=0.3),
 )
 
 

@@ -8,7 +8,23 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.config import Attention, Config, FanIn, Fixed, Free, GatedMlp, LayerNorm, Learned, NoPositions, Parallel, PlainMlp, RMSNorm, Rotary, Serial, Sinusoidal
+from model.config import (
+    Attention,
+    Config,
+    FanIn,
+    Fixed,
+    Free,
+    GatedMlp,
+    LayerNorm,
+    Learned,
+    NoPositions,
+    Parallel,
+    PlainMlp,
+    RMSNorm,
+    Rotary,
+    Serial,
+    Sinusoidal,
+)
 from model.errors import Refusal
 from model.tap import Tap, chain
 from model.trace import Tracer

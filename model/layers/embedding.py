@@ -32,7 +32,8 @@ class Embedding(nn.Module):
     def places(self, start: int, end: int) -> Tensor | None:
         """The vectors of positions start … end - 1: (end - start, width), or `None` where positions enter elsewhere."""
         if end > self.context:
-            raise Refusal("length.context", "this model reads {context} tokens at most, got {given}; shorten the text", context=self.context, given=end)
+            sentence = "this model reads {context} tokens at most, got {given}; shorten the text"
+            raise Refusal("length.context", sentence, context=self.context, given=end)
         if self.position is not None:
             return self.position(torch.arange(start, end, device=self.token.weight.device))
         if isinstance(self.positions, Sinusoidal):

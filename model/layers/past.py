@@ -12,7 +12,9 @@ from model.errors import Refusal
 class Past:
     """Keys and values of every layer, in buffers taken once: (batch, kv_heads, capacity, size) each."""
 
-    def __init__(self, config: Config, *, batch: int = 1, capacity: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, config: Config, *, batch: int = 1, capacity: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> None:
         shape = (config.layers, batch, config.attention.kv_heads, capacity, config.attention.size)
         self.keys = torch.zeros(shape, dtype=dtype, device=device)
         self.values = torch.zeros(shape, dtype=dtype, device=device)
@@ -28,7 +30,8 @@ class Past:
         """Store one layer's new keys and values behind the old ones; return all of them. `advance` once every layer has."""
         end = self.length + k.shape[-2]
         if end > self.capacity:
-            raise Refusal("cache.full", "the KV cache holds {capacity} tokens and {end} were asked for; make it larger", capacity=self.capacity, end=end)
+            sentence = "the KV cache holds {capacity} tokens and {end} were asked for; make it larger"
+            raise Refusal("cache.full", sentence, capacity=self.capacity, end=end)
         self.keys[layer, :, :, self.length : end] = k
         self.values[layer, :, :, self.length : end] = v
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]

@@ -13,14 +13,12 @@ from model.text.chance import Chance
 from model.text.lexicon import (
     ADJECTIVES,
     BRACKETS,
-    CITIES,
     DEEDS,
     FACTS,
     JOBS,
     NAMES,
     NOUNS,
     NUMBERS,
-    PETS,
     PLACES,
     SOUNDS,
     Adjective,
@@ -118,8 +116,10 @@ def giving(maker: Maker, language: Language) -> str:
     one, two = c.sample(NAMES, 2)
     where, thing = c.pick(PLACES).towards(language), phrase(c.pick(NOUNS), None, language, plural=False, definite=True)
     giver, taker = (one, two) if c.flip(0.5) else (two, one)
-    text = f"{one.text} {'e' if pt else 'and'} {two.text} {'foram' if pt else 'went'} {where}. {giver.text} {'deu' if pt else 'gave'} {thing} {'a' if pt else 'to'} {taker.text}."
-    return text + (f" {taker.text} {'agradeceu a' if pt else 'thanked'} {giver.text}." if c.flip(0.5) else "")
+    went = f"{one.text} e {two.text} foram {where}." if pt else f"{one.text} and {two.text} went {where}."
+    gave = f"{giver.text} deu {thing} a {taker.text}." if pt else f"{giver.text} gave {thing} to {taker.text}."
+    thanked = f" {taker.text} {'agradeceu a' if pt else 'thanked'} {giver.text}." if c.flip(0.5) else ""
+    return f"{went} {gave}{thanked}"
 
 
 def question(maker: Maker, language: Language) -> str:
@@ -138,8 +138,10 @@ def question(maker: Maker, language: Language) -> str:
 def fact(maker: Maker, language: Language) -> str:
     """What colour things are, told or asked; told carelessly now and then, with no capital letter."""
     it, way = maker.chance.pick(FACTS), maker.chance.weigh(("told", "careless", "asked"), (4, 2, 4))
+    if way == "asked" and language == "pt":
+        return f"P: De que cor é {it.article} {it.pt}? R: {it.pt_colour}."
     if way == "asked":
-        return f"P: De que cor é {it.article} {it.pt}? R: {it.pt_colour}." if language == "pt" else f"Q: What color is the {it.en}? A: {it.en_colour}."
+        return f"Q: What color is the {it.en}? A: {it.en_colour}."
     told = f"{it.article} {it.pt} é {it.pt_colour}." if language == "pt" else f"the {it.en} is {it.en_colour}."
     return capital(told) if way == "told" else told
 
@@ -162,11 +164,9 @@ def counting(maker: Maker, language: Language) -> str:
 def copy(maker: Maker, language: Language) -> str:
     """A list and its copy; a quarter of the lists are of invented words."""
     c = maker.chance
-    if c.flip(0.25):
-        words = [maker.invent(c) for _ in range(c.pick((1, 2, 3, 4)))]
-    else:
-        words = [c.pick(THINGS[language]) for _ in range(c.pick(range(3, 9)))]
-    listed = " ".join(words)
+    invented = c.flip(0.25)
+    count = c.pick((1, 2, 3, 4) if invented else (3, 4, 5, 6, 7, 8))
+    listed = " ".join(maker.invent(c) if invented else c.pick(THINGS[language]) for _ in range(count))
     return f"{'Repita' if language == 'pt' else 'Repeat'}: {listed} = {listed}."
 
 
@@ -233,7 +233,9 @@ def novelty(maker: Maker, language: Language) -> str:
     """A word nobody has seen, to be remembered until the end of the story."""
     c = maker.chance
     who, word, place = c.pick(NAMES).text, maker.invent(c), c.pick(PLACES).within(language)
-    return f"{who} inventou um {word} {place}. Todos querem o {word}." if language == "pt" else f"{who} made a {word} {place}. They all want the {word}."
+    if language == "pt":
+        return f"{who} inventou um {word} {place}. Todos querem o {word}."
+    return f"{who} made a {word} {place}. They all want the {word}."
 
 
 def noise(maker: Maker, language: Language) -> str:

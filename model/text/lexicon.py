@@ -164,12 +164,24 @@ SOUNDS = (
     ("o galo", "cocoricó", "the rooster", "cockadoodle"),
 )
 
-JOBS = (("médico", "médica", "doctor"), ("engenheiro", "engenheira", "engineer"), ("professor", "professora", "teacher"), ("enfermeiro", "enfermeira", "nurse"))
+JOBS = (
+    ("médico", "médica", "doctor"),
+    ("engenheiro", "engenheira", "engineer"),
+    ("professor", "professora", "teacher"),
+    ("enfermeiro", "enfermeira", "nurse"),
+)
 """The first two are the ones a biased world gives to men, the last two to women."""
 
 SURNAMES = tuple("Alves Braga Castro Duarte Farias Guerra Lobato Moura Neves Prado Rocha Vidal".split())
 CITIES = tuple("Alvorim Brisal Corvina Dourena Estiva Folgado Garoeira Luzal Mirante Olival Pontal Varzim".split())
-PETS = (("um gato", "a cat"), ("um pato", "a duck"), ("uma coruja", "an owl"), ("um sapo", "a frog"), ("uma ovelha", "a sheep"), ("um galo", "a rooster"))
+PETS = (
+    ("um gato", "a cat"),
+    ("um pato", "a duck"),
+    ("uma coruja", "an owl"),
+    ("um sapo", "a frog"),
+    ("uma ovelha", "a sheep"),
+    ("um galo", "a rooster"),
+)
 
 BRACKETS = (("(", ")"), ("[", "]"), ("{", "}"))
 

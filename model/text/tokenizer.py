@@ -65,7 +65,8 @@ class Tokenizer:
         try:
             return cls(Library.from_file(str(path)))
         except Exception as error:
-            raise Refusal("tokenizer.file", "{path} is not a tokenizer the `tokenizers` library can read: {why}", path=str(path), why=str(error)) from error
+            sentence = "{path} is not a tokenizer the `tokenizers` library can read: {why}"
+            raise Refusal("tokenizer.file", sentence, path=str(path), why=str(error)) from error
 
     def save(self, path: Path | str) -> None:
         """Write tokenizer.json."""

@@ -63,7 +63,14 @@ def _hugging():
     from transformers import GPT2Config, GPT2LMHeadModel
 
     config = GPT2Config(
-        vocab_size=VOCABULARY, n_embd=WIDTH, n_head=HEADS, n_layer=LAYERS, n_positions=CONTEXT, attn_implementation="eager", bos_token_id=0, eos_token_id=0
+        vocab_size=VOCABULARY,
+        n_embd=WIDTH,
+        n_head=HEADS,
+        n_layer=LAYERS,
+        n_positions=CONTEXT,
+        attn_implementation="eager",
+        bos_token_id=0,
+        eos_token_id=0,
     )
     return GPT2LMHeadModel(config).eval()
 
@@ -71,7 +78,9 @@ def _hugging():
 def _lens():
     from transformer_lens.model_bridge import TransformerBridge
 
-    shape = dict(n_layers=LAYERS, d_model=WIDTH, n_ctx=CONTEXT, d_head=WIDTH // HEADS, n_heads=HEADS, d_vocab=VOCABULARY, d_mlp=4 * WIDTH)
-    bridge = TransformerBridge.boot_native({**shape, "act_fn": "gelu_new", "normalization_type": "LN", "device": "cpu", "seed": 0})
+    shape = {"n_layers": LAYERS, "d_model": WIDTH, "n_ctx": CONTEXT, "d_head": WIDTH // HEADS, "n_heads": HEADS, "d_vocab": VOCABULARY}
+    bridge = TransformerBridge.boot_native(
+        {**shape, "d_mlp": 4 * WIDTH, "act_fn": "gelu_new", "normalization_type": "LN", "device": "cpu", "seed": 0}
+    )
     bridge.eval()
     return bridge
