@@ -22,7 +22,14 @@ MARK = "~"
 
 def spell(value: Any, known: Any) -> str:
     """How `value` differs from `known`, a configuration of the same class; "" if it does not."""
-    return MARK.join(word for path, new in differences(value, known) for word in (path, new.__name__ if isinstance(new, type) else str(new)))
+    return MARK.join(word for path, new in differences(value, known) for word in (path, _word(new)))
+
+
+def _word(value: Any) -> str:
+    """A value as it stands in a link; twelve figures are more than any slider sets."""
+    if isinstance(value, type):
+        return value.__name__
+    return format(value, ".12g") if isinstance(value, float) else str(value)
 
 
 def differences(value: Any, known: Any, path: str = "") -> Iterator[tuple[str, Any]]:

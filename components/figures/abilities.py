@@ -22,7 +22,7 @@ def _row(words: Words, skill: str, shares: Sequence[float]) -> str:
     drawn = "".join(f'<i style="width:{share:.1%};background:{colour}"></i>' for share, colour in zip(shares, PAIR, strict=False))
     said = " · ".join(words.percent(share, 0) for share in shares)
     name, example = html.escape(words(f"size.skills.{skill}.name")), html.escape(words(f"size.skills.{skill}.example"))
-    return f'<div class="v-skill" title="{example}"><b>{name}</b><span>{drawn}</span><em>{html.escape(said)}</em></div>'
+    return f'<div class="v-skill" title="{example}"><b>{name}</b><em>{html.escape(said)}</em><span>{drawn}</span></div>'
 
 
 def reading(words: Words, verdicts: Sequence[Verdict], names: Sequence[str]) -> str:

@@ -82,7 +82,8 @@ def render(session: Session) -> None:
     """The page: the run and its picture, what the plans weigh, every setting."""
     studio: Studio = state.remember("size.studio", Studio)
     tend(studio.desk)
-    st.html(f'<p class="v-reading">{html.escape(session.words("size.lead"))}</p>')
+    st.header(session.words("size.title"))
+    st.markdown(session.words("size.lead"))
     _workshop(session, studio)
 
 
@@ -301,7 +302,7 @@ def _abilities(session: Session, studio: Studio) -> None:
     names = following.names(studio.attempts)
     if not verdicts or len(verdicts) < len(names):
         return
-    st.html(f"<h3>{html.escape(words('size.skills.title'))}</h3>")
+    st.subheader(words("size.skills.title"))
     exhibit(
         session,
         "skills",
@@ -315,7 +316,7 @@ def _weighed(session: Session, studio: Studio) -> None:
     words, shown = session.words, [_fitted(plan) for plan in plans()]
     names = NAMES[: len(shown)] if len(shown) > 1 else ("",)
     rows = [*weighing.figures(words, shown), *_measured(words, studio, len(shown))]
-    st.html(f"<h3>{html.escape(words('size.figures.title'))}</h3>")
+    st.subheader(words("size.figures.title"))
     exhibit(
         session,
         "weights",

@@ -56,7 +56,7 @@ class View {
 
   px(value) {
     const { x } = this.chart, f = this.frame();
-    return f.left + ((value - x.low) / (x.high - x.low)) * (f.right - f.left);
+    return f.left + Math.min((value - x.low) / (x.high - x.low), 1) * (f.right - f.left);
   }
 
   py(value) {
