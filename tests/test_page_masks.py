@@ -1,0 +1,374 @@
+"""The masks page: patterns and specifications read each other back, strokes are parsed or refused, and what is shown is the trace's own."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from hypothesis import given
+from hypothesis import strategies as some
+from streamlit.testing.v1 import AppTest
+
+from components import compute, state, theme
+from components.canvas import painter, patterns
+from components.canvas.painter import Board, received
+from components.canvas.patterns import Picture
+from components.controls import mask
+from components.figures import masking as figures
+from components.i18n import Words
+from components.permalink import parse as read_link
+from model import checkpoints
+from model.analysis.masking import LossReading, NextReading
+from model.config import Attention, Config, PlainMlp
+from model.errors import Refusal
+from model.layers.masks import Causal, Painted, parse
+from model.text.tokenizer import Tokenizer
+from model.transformer import Transformer
+
+ROOT = Path(__file__).parents[1]
+TEXT = "The sky is blue. The grass is green."
+LABELS = {name: name for name in ("axis_token", "axis_probability", "axis_position", "axis_loss", "default", "masked", "told")}
+LABELS["change"] = "{value} pp"
+
+
+def booleans(specification: str, length: int) -> np.ndarray:
+    return parse(specification).build(length).numpy()
+
+
+# ---------------------------------------------------------------- patterns and specifications
+
+
+@given(some.sampled_from(mask.NAMES[:-1]), some.integers(1, 60))
+def test_a_pattern_is_recognised_in_its_own_specification(name: str, number: int) -> None:
+    numbered = name in mask.NUMBERS
+    assert mask.recognised(parse(str(mask.made(name, number)))) == (name, number if numbered else 0)
+
+
+@pytest.mark.parametrize("specification", ["causal & window(3) & prefix(2)", "window(3)", "causal & packed(2,3)", "~causal", "prefix(2) | causal"])
+def test_any_other_combination_is_ones_own(specification: str) -> None:
+    assert mask.recognised(parse(specification)) == (mask.OWN, 0)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 1_024])
+def test_every_pattern_of_the_gallery_can_be_built_at_every_length(length: int) -> None:
+    for name in mask.NAMES:
+        assert mask.made(name, mask.number_for(name, length)).build(length).shape == (length, length)
+
+
+@pytest.mark.parametrize("name", ["left", "right", "prefix", "window", "packed"])
+def test_a_pattern_shows_something_even_in_a_short_text(name: str) -> None:
+    assert not np.array_equal(mask.made(name, mask.number_for(name, 4)).build(4).numpy(), booleans("causal", 4))
+
+
+@given(some.integers(1, painter.WIDEST), some.integers(0, 2**32 - 1))
+def test_a_painted_mask_travels_in_the_link(length: int, seed: int) -> None:
+    painted = Painted.of(np.random.default_rng(seed).random((length, length)) < 0.5)
+    values, refused = read_link((mask.PAINT,), {"m.paint": mask.PAINT.write(painted)})
+    assert values == {mask.PAINT: painted}
+    assert not refused
+
+
+@pytest.mark.parametrize(
+    "given", ["", "4", "4.", "4.!!!!", "0.eNpjAAAAAQAB", "257.eNpjAAAAAQAB", "9.eNpjAAAAAQAB", "²." + state.pack(b"\x00"), "4." + "A" * 9_000]
+)
+def test_a_forged_painting_is_refused(given: str) -> None:
+    with pytest.raises(Refusal):
+        mask.PAINT.read(given)
+
+
+def test_a_painting_that_inflates_without_end_is_refused() -> None:
+    with pytest.raises(Refusal, match="damaged"):
+        mask.PAINT.read("4." + state.pack(bytes(50_000_000)))
+
+
+def test_a_link_with_an_unreadable_specification_falls_back() -> None:
+    values, refused = read_link((mask.SPEC,), {"m.spec": "causal & windw(2)"})
+    assert (values, refused) == ({}, ("m.spec",))
+
+
+# ---------------------------------------------------------------- what the browser sends
+
+
+def stroke(allowed: np.ndarray, revision: int) -> dict[str, Any]:
+    return {"length": len(allowed), "revision": revision, "bits": base64.b64encode(painter.packed(allowed)).decode(), "stroke": 1}
+
+
+def test_a_stroke_is_taken_on_the_picture_it_was_painted_on_and_keeps_its_revision() -> None:
+    board, before, after = Board(), booleans("causal", 9), booleans("causal & window(2)", 9)
+    revision = board.show(before)
+    taken = board.take(stroke(after, revision))
+    assert taken is not None
+    np.testing.assert_array_equal(taken, after)
+    assert board.show(after) == revision
+
+
+def test_a_late_stroke_on_a_picture_that_was_replaced_is_dropped() -> None:
+    board = Board()
+    old = board.show(booleans("causal", 9))
+    new = board.show(booleans("bidirectional", 9))
+    assert new == old + 1
+    assert board.take(stroke(booleans("~causal", 9), old)) is None
+    assert board.show(booleans("bidirectional", 9)) == new
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"length": 3, "revision": 1},
+        {"length": "3", "revision": 1, "bits": "AAA="},
+        {"length": 3, "revision": 1, "bits": "AA=="},
+        {"length": 3, "revision": 1, "bits": "not base64"},
+        {"length": 0, "revision": 1, "bits": ""},
+        {"length": -3, "revision": 1, "bits": "AAA="},
+        {"length": 257, "revision": 1, "bits": base64.b64encode(bytes(8_257)).decode()},
+    ],
+)
+def test_a_stroke_of_another_shape_is_refused(given: Any) -> None:
+    with pytest.raises(Refusal, match="a stroke has"):
+        received(given)
+
+
+def test_a_choice_that_is_no_picture_is_refused() -> None:
+    with pytest.raises(Refusal, match="causal"):
+        patterns.received("<script>", [Picture("causal", "Causal", booleans("causal", 4))])
+
+
+# ---------------------------------------------------------------- what is sent
+
+
+def test_the_painter_is_sent_every_bit_up_to_256_tokens_and_regions_above() -> None:
+    for length, block, editable in ((5, 1, True), (64, 1, True), (65, 2, True), (256, 4, True), (257, 5, False), (1_024, 16, False)):
+        allowed = booleans("causal & window(9)", length)
+        sent = painter.layout(allowed, ["a"] * length, 3, {})
+        cells = base64.b64decode(sent["cells"])
+        assert (sent["block"], sent["editable"]) == (block, editable)
+        if editable:
+            np.testing.assert_array_equal(painter.unpacked(cells, length), allowed)
+        else:
+            side = -(-length // block)
+            assert len(cells) == side * side
+            assert cells[0] == round(255 * allowed[:block, :block].mean())
+
+
+def test_what_was_painted_names_revision_and_bits() -> None:
+    one, other = (painter.layout(booleans(spec, 6), "abcdef", 2, {})["painted"] for spec in ("causal", "bidirectional"))
+    assert one.startswith("2.")
+    assert one != other
+
+
+def test_pictures_hold_one_bit_a_cell_each_from_a_whole_byte_on() -> None:
+    pictures = [Picture(name, name, booleans(name, 5)) for name in ("causal", "bidirectional")]
+    sent = patterns.layout("title", pictures, "causal")
+    bits = np.frombuffer(base64.b64decode(sent["bits"]), np.uint8).reshape(2, 4)
+    for row, picture in zip(bits, pictures, strict=True):
+        np.testing.assert_array_equal(np.unpackbits(row, count=25).reshape(5, 5), picture.allowed)
+
+
+# ---------------------------------------------------------------- charts
+
+
+def test_bars_show_both_probabilities_on_a_fixed_scale_with_their_difference() -> None:
+    reading = NextReading(np.array([4, 9]), np.array([0.75, 0.1], np.float32), np.array([0.05, 0.42], np.float32), 1.0)
+    figure = figures.next_tokens(reading, [" blue", "<b>x</b>"], LABELS, theme.layout(theme.LIGHT))
+    default, masked, change = figure.data
+    np.testing.assert_array_equal(default.x, reading.default)
+    np.testing.assert_array_equal(masked.x, reading.masked)
+    assert [text.strip() for text in change.text] == ["−70 pp", "+32 pp"]
+    low, high = figure.layout.xaxis.range
+    assert low == 0
+    assert high >= 1
+    assert list(figure.layout.yaxis.ticktext) == ["blue", "&lt;b&gt;x&lt;/b&gt;"]
+
+
+@pytest.mark.parametrize("length", [2, 12, 40, 41, 500])
+def test_losses_are_drawn_whole_and_what_was_told_is_marked(length: int) -> None:
+    generator = np.random.default_rng(0)
+    default, masked = generator.random((2, length)).astype(np.float32)
+    told = np.arange(length) < length // 2
+    traces = figures.losses(LossReading(default, masked, told), ["<i>"] * length, LABELS, theme.layout(theme.LIGHT)).data
+    by_name = {trace.name: trace for trace in traces}
+    np.testing.assert_array_equal(by_name["default"].y, default)
+    np.testing.assert_array_equal(by_name["masked"].y, masked)
+    assert np.isfinite(by_name["told"].y).sum() == told.sum()
+    assert not any("<i>" in str(trace.text) for trace in traces)
+
+
+# ---------------------------------------------------------------- the page
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder, tokenizer = tmp_path_factory.mktemp("tiny"), Tokenizer.for_world()
+    heads = Attention(heads=2, kv_heads=1, size=8)
+    config = Config(vocabulary=tokenizer.size, context=300, width=16, layers=3, attention=heads, mlp=PlainMlp(hidden=32))
+    checkpoints.save(folder, Transformer(config, seed=3), tokenizer)
+    return folder
+
+
+def alone() -> None:
+    """The page by itself: what app.py puts above every page is left out."""
+    import streamlit
+
+    from components import compute, permalink, theme
+    from components.controls import prompt
+    from components.i18n import Words
+    from components.page import Session
+    from components.pages import masks
+
+    said = streamlit.session_state["said"]
+    permalink.restore(masks.PAGE.fields)
+    words, specimen = Words(said["lang"]), compute.embedded()
+    masks.PAGE.render(Session(words, theme.LIGHT, specimen, prompt.read(words, specimen, said["text"])))
+    permalink.publish()
+
+
+@pytest.fixture
+def opened(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
+    monkeypatch.setattr(compute, "EMBEDDED", tiny)
+    st.cache_resource.clear()
+
+    def run(text: str = TEXT, lang: str = "en", **parameters: str) -> AppTest:
+        app = AppTest.from_function(alone, default_timeout=60)
+        app.session_state["said"] = {"text": text, "lang": lang}
+        for name, value in parameters.items():
+            app.query_params[f"m.{name}"] = value
+        return app.run()
+
+    yield run
+    st.cache_resource.clear()
+
+
+def sent(app: AppTest, name: str) -> dict[str, Any]:
+    (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == name)
+    return json.loads(found.json)
+
+
+def shown(app: AppTest) -> np.ndarray:
+    data = sent(app, "vitrine.painter")
+    return painter.unpacked(base64.b64decode(data["cells"]), data["length"])
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(element.proto.body for element in app.html)
+
+
+def specification(app: AppTest) -> Any:
+    return app.text_input(key="w:m.draft")
+
+
+def test_the_first_paint_shows_a_mask_that_changes_something(opened: Callable[..., AppTest]) -> None:
+    app = opened()
+    assert not app.exception
+    assert dict(app.query_params) == {}
+    assert sent(app, "vitrine.patterns")["chosen"] == "window"
+    np.testing.assert_array_equal(shown(app), booleans("causal & window(2)", 11))
+    assert "21 of 121 pairs remain" in said(app)
+    assert "the mask leaves every weight as it was" not in said(app)
+
+
+def test_the_default_mask_changes_nothing_and_says_so(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="causal")
+    assert sent(app, "vitrine.patterns")["chosen"] == "causal"
+    assert "the mask leaves every weight as it was" in said(app)
+    assert "nothing changes" in said(app)
+
+
+def test_a_link_opens_the_same_mask_layer_and_head(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="(causal | prefix(3)) & ~packed(4)", layer="3", head="2")
+    assert sent(app, "vitrine.patterns")["chosen"] == mask.OWN
+    np.testing.assert_array_equal(shown(app), booleans("(causal | prefix(3)) & ~packed(4)", 11))
+    assert "Layer 3, head 2:" in said(app)
+
+
+def test_a_link_opens_a_painted_mask_and_a_combination_with_it(opened: Callable[..., AppTest]) -> None:
+    allowed = np.random.default_rng(0).random((11, 11)) < 0.4
+    painted = mask.PAINT.write(Painted.of(allowed))
+    np.testing.assert_array_equal(shown(opened(spec="painted", paint=painted)), allowed)
+    both = shown(opened(spec="painted & window(3)", paint=painted))
+    np.testing.assert_array_equal(both, allowed & booleans("window(3)", 11))
+
+
+def test_a_painted_mask_goes_on_causally_when_the_text_grows(opened: Callable[..., AppTest]) -> None:
+    painted = mask.PAINT.write(Painted.of(booleans("bidirectional", 4)))
+    allowed = shown(opened(spec="painted", paint=painted))
+    assert allowed[:4, :4].all()
+    np.testing.assert_array_equal(allowed[4:], booleans("causal", 11)[4:])
+
+
+def test_a_slider_rewrites_the_specification(opened: Callable[..., AppTest]) -> None:
+    app = opened()
+    app.slider(key="w:m.window").set_value(5).run()
+    assert specification(app).value == "causal & window(5)"
+    np.testing.assert_array_equal(shown(app), booleans("causal & window(5)", 11))
+
+
+def test_a_typed_specification_moves_the_slider(opened: Callable[..., AppTest]) -> None:
+    app = opened()
+    specification(app).set_value("causal|prefix(6)").run()
+    assert app.slider(key="w:m.prefix").value == 6
+    assert sent(app, "vitrine.patterns")["chosen"] == "prefix"
+
+
+def test_an_unreadable_specification_is_refused_beside_the_field_and_the_picture_stays(opened: Callable[..., AppTest]) -> None:
+    app = opened()
+    before = sent(app, "vitrine.painter")["painted"]
+    specification(app).set_value("causal & windw(2)").run()
+    assert not app.exception
+    assert specification(app).value == "causal & windw(2)"
+    assert "got windw at character 10. The picture still shows causal &amp; window(2)." in said(app)
+    assert sent(app, "vitrine.painter")["painted"] == before
+    specification(app).set_value("causal").run()
+    assert "still shows" not in said(app)
+    np.testing.assert_array_equal(shown(app), booleans("causal", 11))
+
+
+def test_blind_rows_and_leaks_are_told(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="causal & pad_left(3) | prefix(1) & ~causal")
+    assert "Row 1 may look at nothing" not in said(app)
+    assert "Rows 1, 2, 3 may look at nothing" in said(opened(spec="causal & pad_left(3)"))
+    ahead = said(opened(spec="bidirectional"))
+    assert "55 of them look ahead: row 1, “⟨begin⟩”, sees “The”" in ahead
+    assert "10 tokens were predicted from places that could see them" in ahead
+
+
+def test_what_it_costs_is_the_readings_own(opened: Callable[..., AppTest]) -> None:
+    pairs, flops, cache = opened(spec="causal & window(2)").metric
+    assert (pairs.value, pairs.delta) == ("21", "causal: 66")
+    assert flops.value == Words("en").count(21 * 4 * 2 * 8 * 3)
+    assert (cache.value, cache.delta) == (Words("en").bytes(2 * 2 * 8 * 3 * 4), f"causal: {Words('en').bytes(11 * 2 * 8 * 3 * 4)}")
+
+
+@pytest.mark.parametrize("text", ["", " ", "<b>sky</b> & *is* {x}", "céu \u0000 \n\t 🙂"])
+def test_any_text_has_its_page(opened: Callable[..., AppTest], text: str) -> None:
+    for spec in ("causal & window(2)", "~bidirectional"):
+        app = opened(text=text, spec=spec)
+        assert not app.exception
+        assert "Something went wrong" not in said(app)
+        assert "<b>" not in said(app)
+
+
+def test_a_long_text_is_drawn_by_regions_and_not_painted(opened: Callable[..., AppTest]) -> None:
+    app = opened(text="The sky is blue. " * 80)
+    data = sent(app, "vitrine.painter")
+    assert not app.exception
+    assert (data["length"], data["block"], data["editable"]) == (300, 5, False)
+
+
+def test_the_page_speaks_portuguese(opened: Callable[..., AppTest]) -> None:
+    app = opened(lang="pt-BR", spec="causal & pad_left(1)")
+    assert not app.exception
+    assert "A linha 1 não pode olhar para nada" in said(app)
+
+
+def test_causal_stands_where_nothing_was_painted() -> None:
+    assert mask.made("hand", 0) == Causal()
