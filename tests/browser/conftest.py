@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, expect, sync_playwright
 
+from components.i18n import LANGUAGES, Words
 from tests.browser.chromium import ensure
+from tests.browser.serving import ARGUMENTS, IDLE, PAINTED, ROOT, painted, serving, settled
 
-ROOT = Path(__file__).parents[2]
-ARGUMENTS = (
-    "--no-sandbox",
-    "--headless=new",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-quic",
-)
-READY = 60.0
-IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+__all__ = ["ARGUMENTS", "IDLE", "PAINTED", "ROOT", "Traffic", "Visit", "painted", "serving", "settled"]
+
+MACHINE = {"localhost", "127.0.0.1", ""}
+PATIENCE = 90_000  # milliseconds
+expect.set_options(timeout=PATIENCE)
 
 
 # ---------------------------------------------------------------- the server
@@ -48,41 +34,8 @@ def app_file() -> Path:
 @pytest.fixture(scope="session")
 def server(app_file: Path) -> Iterator[str]:
     """The address of a running server (`http://localhost:PORT`), ended with the session."""
-    with serving(app_file) as address:
-        yield address
-
-
-@contextmanager
-def serving(app_file: Path) -> Iterator[str]:
-    """A Streamlit server on a free port: its address once it is ready; it ends with the block. Raises with its log if it does not start."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(app_file), "--server.port", str(port)]
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            _await(f"http://localhost:{port}/_stcore/health", process, log)
-            yield f"http://localhost:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _await(health: str, process: subprocess.Popen[bytes], log: IO[str]) -> None:
-    deadline = time.monotonic() + READY
-    while not _answers(health):
-        if process.poll() is not None or time.monotonic() > deadline:
-            log.seek(0)
-            raise RuntimeError(f"the server did not start:\n{log.read()}")
-        time.sleep(0.05)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return urllib.request.urlopen(url, timeout=1).status == 200
-    except (urllib.error.URLError, OSError):
-        return False
+    with serving(app_file) as running:
+        yield running.address
 
 
 # ---------------------------------------------------------------- the browser
@@ -108,6 +61,23 @@ class Traffic:
     hosts: set[str] = field(default_factory=set)
     complaints: list[str] = field(default_factory=list)
 
+    def listen(self, page: Page) -> None:
+        """Hear everything this page does from now on."""
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
+        page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).hostname or ""))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._console)
+        page.on("dialog", self._dialog)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # Streamlit looks for its server beside the page before it looks above it.
+        if message.type == "error" and "/_stcore/" not in message.location["url"]:
+            self.complaints.append(message.text)
+
+    def _dialog(self, dialog: Dialog) -> None:
+        self.complaints.append(f"a dialog opened: {dialog.message}")
+        dialog.dismiss()
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -120,55 +90,69 @@ class Visit:
         """Wait until the script rests; see `settled`."""
         return settled(self.page)
 
+    def check(self) -> None:
+        """What holds of every page at any time: no request leaves the machine, nothing fails, nothing pops up."""
+        assert self.traffic.hosts <= MACHINE
+        assert self.traffic.complaints == []
+        if not self.page.is_closed():
+            assert self.page.locator("[data-testid=stException], [data-testid=stErrorElement]").count() == 0
+            shown = self.page.locator("body").inner_text()
+            assert not any(Words(language)("shell.trouble.unexpected") in shown for language in LANGUAGES)
+            assert "Traceback" not in shown
+
+
+def opened(context: BrowserContext, address: str) -> Visit:
+    """A new page of this browser at an address, settled."""
+    visit = Visit(context.new_page(), Traffic())
+    visit.page.set_default_timeout(PATIENCE)
+    visit.traffic.listen(visit.page)
+    visit.page.goto(address)
+    visit.page.wait_for_selector("html[data-scheme] .st-key-header")
+    visit.settle()
+    return visit
+
 
 @pytest.fixture
 def visit(server: str, chromium: Browser) -> Iterator[Callable[..., Visit]]:
     """`visit(path, width=1440, height=900, locale="pt-BR", scheme="light")`: a new reader (own context) at `path`, settled."""
-    contexts = []
+    contexts, visits = [], []
 
     def open_page(path: str = "/", width: int = 1440, height: int = 900, locale: str = "pt-BR", scheme: Literal["light", "dark"] = "light") -> Visit:
-        context = chromium.new_context(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
-        contexts.append(context)
-        page, traffic = context.new_page(), Traffic()
-        page.on("request", lambda request: traffic.hosts.add(urlsplit(request.url).hostname or ""))
-        page.on("websocket", lambda socket: traffic.hosts.add(urlsplit(socket.url).hostname or ""))
-        page.on("pageerror", lambda error: traffic.complaints.append(str(error)))
-        page.goto(path if path.startswith("http") else server + path)
-        page.wait_for_selector("html[data-scheme] .st-key-header", timeout=90_000)
-        return Visit(settled(page), traffic)
+        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme))
+        visits.append(opened(contexts[-1], path if path.startswith("http") else server + path))
+        return visits[-1]
 
     yield open_page
+    for each in visits:
+        each.check()
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def desk(chromium: Browser) -> Iterator[BrowserContext]:
+    """One English-speaking reader's browser for many tests: a tab is a session of its own, but what is loaded stays loaded."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", reduced_motion="reduce")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(server: str, desk: BrowserContext) -> Iterator[Callable[..., Page]]:
+    """`tab(path)`: a new tab of that browser at `path`, settled. Closed after the test, and nothing may have gone wrong in it."""
+    visits = []
+
+    def open_tab(path: str = "/") -> Page:
+        visits.append(opened(desk, server + path))
+        return visits[-1].page
+
+    yield open_tab
+    for each in visits:
+        each.check()
+        each.page.close()
 
 
 @pytest.fixture
 def page(visit: Callable[..., Visit]) -> Page:
     """The front page at 1440 × 900, in Portuguese and the light theme, settled."""
     return visit().page
-
-
-def settled(page: Page, still: int = 150) -> Page:
-    """Wait until no script runs and none has started for `still` milliseconds; then the picture is the last one."""
-    page.wait_for_selector(IDLE, timeout=90_000)
-    while True:
-        page.wait_for_timeout(still)
-        if page.query_selector(IDLE):
-            return page
-        page.wait_for_selector(IDLE, timeout=90_000)
-
-
-PAINTED = """([key, revision]) => {
-    const said = (node) => {
-        if (!node) return null;
-        if (node.dataset?.painted) return node.dataset.painted;
-        return [...(node.shadowRoot?.children ?? []), ...(node.children ?? [])].map(said).find(Boolean);
-    };
-    const found = said(document.querySelector(`.st-key-${key}`));
-    return found && (revision === null || found === revision) ? found : null;
-}"""
-
-
-def painted(page: Page, key: str, revision: str | None = None) -> str:
-    """Wait until the canvas under `.st-key-<key>` says it has painted (`revision`, or anything); return what it says."""
-    return page.wait_for_function(PAINTED, arg=[key, revision]).json_value()
