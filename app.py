@@ -39,6 +39,7 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
     menu = {page.name: opened(page, url_path=page.name) for page in PAGES}
     front = opened(PAGES[0], default=True, url_path="")  # the first page once more: Streamlit's default answers at the bare address only
     chosen = st.navigation([front, *menu.values()], position="hidden")
+    st.set_page_config(page_title=f"{chosen.title} · {words('shell.name')}")
     frame(words.language, palette.name, 0 if chosen is front else list(menu.values()).index(chosen))
     header.header(words, palette, specimen, menu)
     session = Session(words, palette, specimen, prompt.prompt(words, specimen), menu)

@@ -28,6 +28,8 @@ from model.trace import Trace, Tracer
 
 EMBEDDED = Path(__file__).parents[1] / "model" / "embedded"
 MEGABYTE = 1_000_000
+ADOPTED = 6
+"""How many models of its own a session keeps; the oldest leaves first."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,10 @@ def embedded() -> Specimen:
 
 def adopt(loaded: Loaded, name: str) -> Specimen:
     """Make a freshly trained model choosable on every page of this session."""
-    adopted = specimen(loaded, name)
-    _adopted()[adopted.id] = adopted
+    adopted, kept = specimen(loaded, name), _adopted()
+    kept[adopted.id] = adopted
+    while len(kept) > ADOPTED:
+        kept.pop(next(iter(kept)))
     return adopted
 
 

@@ -17,8 +17,10 @@ from components.state import Field
 
 
 def restore(fields: Iterable[Field[Any]]) -> tuple[str, ...]:
-    """Read the link into the state, once per session, and remember the fields. Returns the names of refused parameters."""
-    return state.remember("permalink.refused", lambda: _read(state.remember("permalink.fields", lambda: tuple(fields))))
+    """Read the link into the state, once per session. Returns the names of refused parameters until the reader changes something."""
+    kept: tuple[Field[Any], ...] = state.remember("permalink.fields", lambda: tuple(fields))
+    refused, opened = state.remember("permalink.opened", lambda: (_read(kept), parameters(kept)))
+    return refused if parameters(kept) == opened else ()
 
 
 def publish() -> None:

@@ -181,8 +181,9 @@ def adopting() -> None:
     from model.config import Config
     from model.transformer import Transformer
 
+    born = st.number_input("seed", 0, 99, 3)
     if st.button("adopt"):
-        compute.adopt(Loaded(Transformer(Config(vocabulary=20, layers=1), seed=3), None, None, Report("test", 0, (), (), ())), "mine")
+        compute.adopt(Loaded(Transformer(Config(vocabulary=20, layers=1), seed=born), None, None, Report("test", 0, (), (), ())), f"mine {born}")
     st.session_state["seen"] = [(shown.name, shown.id) for shown in compute.specimens()]
 
 
@@ -192,5 +193,15 @@ def test_an_adopted_model_belongs_to_its_session_alone(monkeypatch: pytest.Monke
     mine, other = AppTest.from_function(adopting).run(), AppTest.from_function(adopting).run()
     mine.button[0].click().run()
     mine.run()
-    assert [name for name, _ in mine.session_state["seen"]] == ["seed 0", "mine"]
+    assert [name for name, _ in mine.session_state["seen"]] == ["seed 0", "mine 3"]
     assert [name for name, _ in other.run().session_state["seen"]] == ["seed 0"]
+
+
+def test_a_session_keeps_its_latest_models_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = specimen()
+    monkeypatch.setattr(compute, "embedded", lambda: shipped)
+    app = AppTest.from_function(adopting).run()
+    for seed in range(compute.ADOPTED + 2):
+        app.number_input[0].set_value(seed).run()
+        app.button[0].click().run()
+    assert [name for name, _ in app.session_state["seen"]] == ["seed 0", *(f"mine {seed}" for seed in range(2, compute.ADOPTED + 2))]

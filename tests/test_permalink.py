@@ -85,6 +85,13 @@ def test_refused_and_unknown_parameters_leave_the_address() -> None:
     assert address(app) == {}
 
 
+def test_the_reader_is_told_of_a_refused_field_until_something_changes() -> None:
+    app = opened(t_level="abc", t_kind="b")
+    assert app.run().session_state["seen"][3] == ("t.level",)
+    app.slider(key="w:t.level").set_value(5).run()
+    assert app.session_state["seen"][3] == ()
+
+
 @pytest.mark.parametrize("text", ["O céu é", "a & b = c + d?", "", "«é» → ☃", "x" * 100])
 def test_the_shared_link_opens_the_same_state_elsewhere(text: str) -> None:
     app = opened(t_level="7", t_text=text)
