@@ -179,7 +179,7 @@ def where(session: Session, spec: str) -> None:
     """One head's map, by default and under the mask of this specification."""
     words, config = session.words, session.specimen.loaded.model.config
     st.subheader(words("masks.maps.title"))
-    with st.container(horizontal=True, gap="large"):
+    with st.container(horizontal=True, gap="medium"):
         telling = _telling(session)
         layer = _pick(words("masks.maps.layer"), LAYER, config.layers, telling[0])
         head = _pick(words("masks.maps.head"), HEAD, config.attention.heads, telling[1])

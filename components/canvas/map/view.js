@@ -27,6 +27,7 @@ class Chart {
     if (!component.data) return;
     const {header, parts} = open(component.data);
     this.asked = header.revision;
+    this.frame.style.height ||= `${Math.min(header.height, this.root.clientWidth - 40)}px`;  // so that nothing jumps while it unpacks
     const codes = header.revision === this.header?.revision ? null : await inflate(parts[0]);
     if (this.asked !== header.revision) return;
     this.header = header;

@@ -1,7 +1,7 @@
 // Mask patterns as radio buttons with a picture each; colours as in the painter: amber looks back, cyan looks ahead.
 
 const BACK = colour(SEQUENTIAL, 206), AHEAD = colour(DIVERGING, 52);
-const SIZE = 96;
+const SIZE = 80;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".patterns");
