@@ -64,10 +64,12 @@ Layer = Callable[[Tensor, Slot, View], tuple[Tensor, Tensor]]
 class Decoder:
     """Reads a prompt with one full forward pass, then one token after the other from its KV cache.
 
-    `mask` (T, S) or (heads, T, S) says who may look at whom, over at least `capacity` positions; whatever it allows, no position ever sees a token
-    that was not there yet when it was read: a prompt may be read both ways (a prefix-LM), what follows is causal.
+    `mask` (T, S) or (heads, T, S) says who may look at whom, over at least `capacity` positions; whatever it allows, no
+    position ever sees a token that was not there yet when it was read: a prompt may be read both ways (a prefix-LM), what
+    follows is causal.
     """
 
+    @torch.no_grad()
     def __init__(self, model: Transformer, *, capacity: int | None = None, mask: Mask | Tensor | None = None) -> None:
         config, attention = model.config, model.config.attention
         if model.training and config.dropout:
