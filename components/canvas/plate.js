@@ -126,7 +126,7 @@ function scaleOf(element, {most, table, language, words}) {
   element.replaceChildren(name, document.createElement("i"), marks);
 }
 
-/** Numbers from 0 to 1 out of two planes of codes, the roots' high bytes first; the low ones only where `fine`. */
+/** `count` numbers from 0 to 1 out of the codes of their roots: high bytes from `at` on, low ones from `low` on where there are any. */
 function unrooted(codes, at, count, low) {
   const values = new Float32Array(count);
   for (let i = 0; i < count; i++) {

@@ -122,9 +122,13 @@ class Strip {
     const {values, kind, chosen, blocked} = this.strip, high = HIGH[kind], width = this.box.clientWidth;
     if (!width) return;
     const pen = sharp(this.canvas, width, high), cell = Math.min(width / values.length, 48);
-    const closed = new Set(blocked);
+    const closed = new Set(blocked), shut = hatch(pen);
     this.cell = cell;
-    values.forEach((value, i) => (closed.has(i) ? this.shut(pen, i * cell, cell, high) : this.draw(pen, value, i * cell, cell, high)));
+    values.forEach((value, i) => {
+      if (!closed.has(i)) return this.draw(pen, value, i * cell, cell, high);
+      pen.fillStyle = shut;
+      return pen.fillRect(i * cell, 0, cell, high);
+    });
     if (chosen !== null) this.frame(pen, chosen * cell, cell, high);
   }
 
@@ -135,11 +139,6 @@ class Strip {
     if (kind === "cells") return pen.fillRect(x, 0, wide, high);
     const zero = signed ? high / 2 : high - 2, reach = signed ? high / 2 - 2 : high - 5, long = Math.max(1, Math.abs(share) * reach);
     return pen.fillRect(x, share < 0 ? zero : zero - long, wide, long);
-  }
-
-  shut(pen, x, cell, high) {
-    pen.fillStyle = hatch(pen);
-    pen.fillRect(x, 0, cell, high);
   }
 
   frame(pen, x, cell, high) {

@@ -38,10 +38,11 @@ class Theatre {
   async receive(component) {
     this.component = component;
     if (!component.data) return;
-    const {header, parts} = open(component.data);
-    this.asked = component.data;
+    const {header, parts} = open(component.data), told = JSON.stringify(header);
+    if (told === this.told) return; // sent again unchanged, with another head's arithmetic
+    this.told = told;
     const [all, one] = await Promise.all([this.unpacked(header, parts[0]), header.stage && inflate(parts[1])]);
-    if (this.asked !== component.data) return;
+    if (this.told !== told) return;
     const fresh = header.revision !== this.header?.revision;
     if (fresh || header.serial !== this.header?.serial) this.choice = header.choice;
     Object.assign(this, {header, all, reached: fresh ? null : this.reached, allMaps: fresh ? {} : this.allMaps, staged: one && {at: header.stage.join("."), codes: one}});
