@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import text as st_text
 from streamlit.testing.v1 import AppTest
 
-from components import compute, theme
+from components import compute
 from components.canvas.chips import layout
 from components.controls import prompt
 from components.i18n import Words
