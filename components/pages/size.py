@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import copy
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -178,19 +177,21 @@ def _buttons(session: Session, studio: Studio, refused: bool) -> None:
 
 
 def _brakes(words: Words, desk: Desk) -> None:
+    """Pause or resume, and stop. A click that meets a beat of the page may be told twice, so each button says what shall be, and
+    none what shall change."""
     paused = all(job.state == "paused" or job.ended for job in desk.jobs)
     with st.container(horizontal=True, gap="small"):
-        label = words("size.resume" if paused else "size.pause")
-        st.button(label, key="size-pause", width="stretch", on_click=partial(_pause, desk, not paused))
-        if st.button(words("size.stop"), key="size-stop", width="stretch"):
-            for job in desk.jobs:
-                job.stop()
+        if paused:
+            st.button(words("size.resume"), key="size-resume", width="stretch", on_click=_each, args=(desk, Job.resume))
+        else:
+            st.button(words("size.pause"), key="size-pause", width="stretch", on_click=_each, args=(desk, Job.pause))
+        if st.button(words("size.stop"), key="size-stop", width="stretch", on_click=_each, args=(desk, Job.stop)):
             st.rerun()
 
 
-def _pause(desk: Desk, pausing: bool) -> None:
+def _each(desk: Desk, act: Callable[[Job[Step]], None]) -> None:
     for job in desk.jobs:
-        job.pause() if pausing else job.resume()
+        act(job)
 
 
 def _progress(words: Words, name: str, job: Job[Step]) -> None:
@@ -361,16 +362,16 @@ def _which(words: Words) -> Field[Any]:
     """Whether there is a second plan, and which one is being edited."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         two = state.get(SECOND) is not None
-        st.toggle(words("size.settings.second"), value=two, key=f"size-second-{two}", on_change=_second)
+        st.toggle(words("size.settings.second"), value=two, key=f"size-second-{two}", on_change=_second, args=(not two,))
         if not two:
             return FIRST
         st.segmented_control(words("size.settings.which"), NAMES, required=True, label_visibility="collapsed", **state.bind(EDITED))
     return FIRST if state.get(EDITED) == "A" else SECOND
 
 
-def _second() -> None:
+def _second(wanted: bool) -> None:
     """Add a second plan, at first the same as the first, or take it away."""
-    state.put(SECOND, state.get(FIRST) if state.get(SECOND) is None else None)
+    state.put(SECOND, state.get(FIRST) if wanted else None)
 
 
 PAGE = Page("size", render, (FIRST, SECOND, ACROSS, UP, EDITED))
