@@ -131,7 +131,7 @@ def test_a_row_that_sees_nothing_is_all_zeros() -> None:
 @pytest.mark.parametrize("config", [CONFIGS["rotary"], CONFIGS["alibi, multi-query, biases"]])
 def test_long_texts_whose_maps_were_not_kept_read_the_same(config: Config) -> None:
     long = trace_of(config, 300)
-    kept = Tracer(long.model).trace(long.ids, maps=True)
+    kept = Tracer(long.model).trace(long.ids, maps="all")
     at = Cell(1, 2, 299, 17)
     np.testing.assert_allclose(arithmetic(long, at).scores, arithmetic(kept, at).scores, atol=1e-5)
     np.testing.assert_allclose(one_head(long, 1, 2).pattern, kept["decoder.blocks.1.attn.pattern"][2], atol=1e-6)
