@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 import torch
@@ -75,7 +76,8 @@ def test_more_queries_than_keys_are_refused() -> None:
 def test_a_built_mask_is_its_own_memory() -> None:
     allowed = Prefix(2).build(4)
     allowed[0, 0] = False
-    assert allowed[1, 0] and Prefix(2).build(4)[0, 0]
+    assert allowed[1, 0]
+    assert Prefix(2).build(4)[0, 0]
 
 
 # ---------------------------------------------------------------- the algebra
@@ -197,10 +199,8 @@ def test_a_mask_may_be_called_by_a_name_of_its_own() -> None:
 
 @given(st.text("causlwindow(8)&|~, 1f", max_size=40))
 def test_any_text_is_a_mask_or_a_refusal(text: str) -> None:
-    try:
-        parse(text).build(5)
-    except Refusal as refused:
-        assert refused.code.startswith("mask.")
+    with suppress(Refusal):
+        assert parse(text).build(5).shape == (5, 5)
 
 
 def test_the_widest_hand_made_mask_fits_a_specification() -> None:

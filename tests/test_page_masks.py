@@ -179,7 +179,7 @@ def test_pictures_hold_one_bit_a_cell_each_from_a_whole_byte_on() -> None:
 
 def test_bars_show_both_probabilities_on_a_fixed_scale_with_their_difference() -> None:
     reading = NextReading(np.array([4, 9]), np.array([0.75, 0.1], np.float32), np.array([0.05, 0.42], np.float32), 1.0)
-    figure = figures.next_tokens(reading, [" blue", "<b>x</b>"], LABELS, theme.layout(theme.LIGHT))
+    figure: Any = figures.next_tokens(reading, [" blue", "<b>x</b>"], LABELS, theme.layout(theme.LIGHT))
     default, masked, change = figure.data
     np.testing.assert_array_equal(default.x, reading.default)
     np.testing.assert_array_equal(masked.x, reading.masked)
@@ -195,7 +195,8 @@ def test_losses_are_drawn_whole_and_what_was_told_is_marked(length: int) -> None
     generator = np.random.default_rng(0)
     default, masked = generator.random((2, length)).astype(np.float32)
     told = np.arange(length) < length // 2
-    traces = figures.losses(LossReading(default, masked, told), ["<i>"] * length, LABELS, theme.layout(theme.LIGHT)).data
+    figure: Any = figures.losses(LossReading(default, masked, told), ["<i>"] * length, LABELS, theme.layout(theme.LIGHT))
+    traces = figure.data
     by_name = {trace.name: trace for trace in traces}
     np.testing.assert_array_equal(by_name["default"].y, default)
     np.testing.assert_array_equal(by_name["masked"].y, masked)

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
+from streamlit.components.v2 import component
 
 from components import state
 from components.canvas import plate
@@ -131,7 +131,7 @@ HTML = """
 </section>
 """
 
-_view = st.components.v2.component("vitrine.painter", html=HTML, js=plate.script(HERE, "matrix.js"), css=plate.style(HERE, "plate.css"))
+_view = component("vitrine.painter", html=HTML, js=plate.script(HERE, "matrix.js"), css=plate.style(HERE, "plate.css"))
 
 
 def painter(key: str, words: Words, allowed: Booleans, pieces: Sequence[str], board: Board, then: Callable[[Booleans], None]) -> None:

@@ -132,9 +132,7 @@ class Painter extends Matrix {
   press(event) {
     const place = this.where(event);
     if (!place || !this.data.editable || event.button) return;
-    event.preventDefault();
     this.frame.setPointerCapture(event.pointerId);
-    this.frame.focus({preventScroll: true});
     this.begin(place.brush, place);
     this.look(place);
   }
@@ -182,7 +180,7 @@ class Painter extends Matrix {
   }
 
   look(cell) {
-    this.mark(document.activeElement && this.focused() ? this.cursor : null, cell);
+    this.mark(this.focused() ? this.cursor : null, cell);
     this.tell(cell);
   }
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
+from streamlit.components.v2 import component
 
 from components import state
 from components.canvas import plate
@@ -46,7 +46,7 @@ def layout(title: str, pictures: Sequence[Picture], chosen: str) -> dict[str, An
     }
 
 
-_view = st.components.v2.component(
+_view = component(
     "vitrine.patterns",
     html='<div class="room"><div class="patterns" role="radiogroup"></div></div>',
     js=plate.script(HERE),
