@@ -204,12 +204,12 @@ def pairs(words: Words, pieces: tuple[str, ...], reading: HeadReading) -> pd.Dat
 
 def vectors(words: Words, pieces: tuple[str, ...], cell: CellArithmetic) -> pd.DataFrame:
     """Every vector of the calculation, number by number."""
-    names = [visible(piece) for piece in pieces]
-    rows = {"q": cell.q, "k": cell.k, "q × k": cell.products, "scores": cell.scores, "e^": cell.exponentials, "softmax": cell.weights}
-    rest = {"v": cell.v, "weight × v": cell.weighted, "head output": cell.mixed, "written": cell.contribution}
-    stream = {"before": cell.before, "attention": cell.attention, "after": cell.after}
-    listed = [(name, index, float(value)) for name, vector in (rows | rest | stream).items() for index, value in enumerate(vector)]
-    label = [f"{index + 1} {names[index]}" if name in ("scores", "e^", "softmax") else str(index + 1) for name, index, _ in listed]
+    term, names = (lambda name: words(f"attention.term.{name}")), [visible(piece) for piece in pieces]
+    row = {term("scores"): cell.scores, "exp": cell.exponentials, term("softmax"): cell.weights}
+    head = {"q": cell.q, "k": cell.k, "q × k": cell.products, "v": cell.v, term("weighted"): cell.weighted, term("head_output"): cell.mixed}
+    stream = {term("written"): cell.contribution, term("before"): cell.before, term("attention"): cell.attention, term("after"): cell.after}
+    listed = [(name, index, float(value)) for name, vector in (head | row | stream).items() for index, value in enumerate(vector)]
+    label = [f"{index + 1} {names[index]}" if name in row else str(index + 1) for name, index, _ in listed]
     titles = [words(f"attention.vector.{name}") for name in ("vector", "index", "value")]
     return pd.DataFrame(dict(zip(titles, ([name for name, *_ in listed], label, [value for *_, value in listed]), strict=True)))
 
