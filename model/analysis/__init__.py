@@ -1,0 +1,1 @@
+"""From traces to readings: plain arrays with the words that go with them."""

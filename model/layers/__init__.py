@@ -1,0 +1,1 @@
+"""The parts of a transformer, each in a file of its own."""

@@ -118,11 +118,11 @@ class World:
             raise Refusal("world.kind", "this world writes {known}, not {given}", known=", ".join(self.kinds), given=kind)
         c = self.chance
         c.nats = 0.0
-        marked = kind is None and self.dials.noise > 0 and c.flip(self.dials.noise)
-        kind = "noise" if marked else kind or c.weigh(self.kinds, self.parts)
+        noisy = kind is None and self.dials.noise > 0 and c.flip(self.dials.noise)
+        written: str = "noise" if noisy else kind or c.weigh(self.kinds, self.parts)
         language: Language = "pt" if c.flip(self.dials.portuguese) else "en"
-        text = noise(self.maker, language) if marked else KINDS[kind](self.maker, language)
-        return Document(text, kind, language, -c.nats)
+        text = noise(self.maker, language) if noisy else KINDS[written](self.maker, language)
+        return Document(text, written, language, -c.nats)
 
     def documents(self) -> Iterator[Document]:
         """Documents without end."""

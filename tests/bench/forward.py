@@ -1,6 +1,8 @@
 """A forward pass with everything kept, against `transformers` with its attention maps and TransformerLens with its cache.
 
-The same GPT-2 (L6 H8 d256, V = 1,024) for all three, on one thread. At 1,024 tokens Vitrine's trace is lazy, as in the app: q, k, v
+The same GPT-2 (L6 H8 d256, V = 1,024) for all three, on one thread. Vitrine's trace keeps q, k, v, the patterns, each head's mixed values,
+what attention and MLP write, the residual stream and the logits; `transformers` keeps its patterns, TransformerLens its whole cache.
+At 1,024 tokens Vitrine's trace is lazy, as in the app: q, k, v
 and every residual are kept and a map is made when it is looked at; the row says so, and the row below it keeps every pattern.
 """
 
@@ -8,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Any
 
 import torch
+from torch import nn
 
 from model.config import Attention, Config, Fixed, LayerNorm, Learned, PlainMlp
 from model.trace import EAGER, Tracer
@@ -59,28 +63,19 @@ def _ours() -> Transformer:
     return Transformer(config).eval().settle()
 
 
-def _hugging():
+def _hugging() -> nn.Module:
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    config = GPT2Config(
-        vocab_size=VOCABULARY,
-        n_embd=WIDTH,
-        n_head=HEADS,
-        n_layer=LAYERS,
-        n_positions=CONTEXT,
-        attn_implementation="eager",
-        bos_token_id=0,
-        eos_token_id=0,
-    )
+    config = GPT2Config(vocab_size=VOCABULARY, n_embd=WIDTH, n_head=HEADS, n_layer=LAYERS, n_positions=CONTEXT, bos_token_id=0, eos_token_id=0)
+    config._attn_implementation = "eager"
     return GPT2LMHeadModel(config).eval()
 
 
-def _lens():
+def _lens() -> Any:
     from transformer_lens.model_bridge import TransformerBridge
 
     shape = {"n_layers": LAYERS, "d_model": WIDTH, "n_ctx": CONTEXT, "d_head": WIDTH // HEADS, "n_heads": HEADS, "d_vocab": VOCABULARY}
-    bridge = TransformerBridge.boot_native(
-        {**shape, "d_mlp": 4 * WIDTH, "act_fn": "gelu_new", "normalization_type": "LN", "device": "cpu", "seed": 0}
-    )
+    rest = {"d_mlp": 4 * WIDTH, "act_fn": "gelu_new", "normalization_type": "LN", "device": "cpu", "seed": 0}
+    bridge = getattr(TransformerBridge, "boot_native")(shape | rest)  # noqa: B009 – its stubs do not know this constructor
     bridge.eval()
     return bridge
