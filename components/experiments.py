@@ -38,7 +38,11 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     _experiment("batch", "recipe.batch~2", "recipe.batch~32"),
     _experiment("dropout", "", "config.dropout~0.3"),
     _experiment("luck", "", "seed~1"),
-    _experiment("crash", "recipe.learning_rate~0.1~recipe.warmup~0~recipe.optimiser~SGD~recipe.clipping~NoClipping"),
+    _experiment(
+        "crash",
+        "config.final_norm~False~config.initialisation~Fixed~config.initialisation.deviation~0.2"
+        "~recipe.learning_rate~0.1~recipe.warmup~0~recipe.optimiser~SGD~recipe.clipping~NoClipping",
+    ),
 )
 
 

@@ -78,7 +78,7 @@ def _largest(words: Words, groups: dict[str, int], name: str) -> str:
     total, largest = sum(groups.values()), max(groups, key=lambda group: groups[group])
     share = words.percent(groups[largest] / total, 0)
     group = words(f"size.groups.{largest}")
-    return words("size.figures.reading", name=name or words("size.reading.model"), total=words.count(total), group=group, share=share)
+    return words("size.figures.reading" if name else "size.figures.reading_one", name=name, total=words.count(total), group=group, share=share)
 
 
 def frame(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> pd.DataFrame:

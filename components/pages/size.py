@@ -24,7 +24,6 @@ from components.state import Field
 from components.theme import PAIR
 from model.checkpoints import Loaded, Report
 from model.cost import parameters
-from model.errors import Refusal
 from model.text.tokenizer import Tokenizer
 from model.training import Step
 
@@ -110,10 +109,11 @@ def _stage(session: Session, studio: Studio, refused: bool, beating: bool) -> No
         _buttons(session, studio, refused)
         for name, job in zip(following.names(studio.attempts), studio.desk.jobs, strict=True):
             _progress(session.words, name, job)
+        _failures(session, studio)
         _doors(session, studio)
     with right:
         _picture(session, studio)
-        _afterwards(session, studio)
+        _afterwards(session.words, studio)
     if beating and not studio.alive:
         st.rerun()
 
@@ -245,24 +245,25 @@ def _switch(words: Words, axis: str, options: Sequence[str], bound: dict[str, An
 # ---------------------------------------------------------------- after a run
 
 
-def _afterwards(session: Session, studio: Studio) -> None:
-    """What a run leaves: a sentence where it failed and the plan that would work, and what a link does not carry."""
-    words = session.words
-    for attempt, job in studio.pairs:
-        if job.failure is not None:
-            _failed(session, studio, attempt, job.failure)
+def _afterwards(words: Words, studio: Studio) -> None:
+    """Whose curves these are, and what a link does not carry."""
     if studio.attempts and not studio.alive and tuple(attempt.plan for attempt in studio.attempts) != tuple(map(_fitted, plans())):
         st.caption(words("size.changed"))
     if studio.attempts:
         st.caption(words("size.link"))
 
 
-def _failed(session: Session, studio: Studio, attempt: Attempt, failure: Refusal) -> None:
-    note(session, session.words.refusal(failure))
-    better = cure(attempt.plan, failure)
-    if better is not None and not studio.alive:
+def _failures(session: Session, studio: Studio) -> None:
+    """What went wrong in a run, and one press to train as it advises."""
+    for number, (attempt, job) in enumerate(studio.pairs):
+        if job.failure is None:
+            continue
+        note(session, session.words.refusal(job.failure))
+        better = cure(attempt.plan, job.failure)
+        if better is None or studio.alive:
+            continue
         label = session.words("size.cure", change=_difference(session.words, better, attempt.plan))
-        if st.button(label, key=f"size-cure-{studio.attempts.index(attempt)}", type="primary"):
+        if st.button(label, key=f"size-cure-{number}", type="primary", width="stretch"):
             state.put(FIRST, better)
             state.put(SECOND, None)
             studio.start([better], session)
