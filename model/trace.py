@@ -19,6 +19,7 @@ from torch import Tensor
 from model.config import Alibi
 from model.layers.frame import Maps, causal_additive
 from model.layers.positions import alibi
+from model.memory import keep_freed_memory
 from model.tap import Tap, chain, ignore
 from model.transformer import Transformer
 
@@ -93,6 +94,7 @@ class Tracer:
     """Runs one model and keeps what it saw. Not for two threads at once: its buffers are shared by its traces."""
 
     def __init__(self, model: Transformer) -> None:
+        keep_freed_memory()
         self.model = model
         self._buffers: dict[str, Tensor] = {}
 

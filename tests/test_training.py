@@ -16,6 +16,7 @@ from torch import Tensor
 
 from model.config import Attention, Config, Learned, PlainMlp, RMSNorm, from_dict, to_dict
 from model.errors import Refusal
+from model.memory import keep_freed_memory
 from model.training import (
     SGD,
     AdamW,
@@ -35,7 +36,6 @@ from model.training import (
 )
 from model.training.divergence import Evidence, explain
 from model.training.loss import cross_entropy
-from model.training.memory import keep_freed_memory
 from model.training.weights import Weights
 from model.transformer import Transformer
 

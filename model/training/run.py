@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from model.errors import Refusal
+from model.memory import keep_freed_memory
 from model.training.checkpoint import Checkpoint
 from model.training.divergence import Evidence, explain
 from model.training.loss import cross_entropy
-from model.training.memory import keep_freed_memory
 from model.training.precision import resolve
 from model.training.recipe import Clip, Recipe
 from model.training.source import Source, deal

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process: a training step frees and asks for the same megabytes a hundred times a second."""
+"""Freed memory stays with the process: a training step or a trace frees and asks for the same megabytes time and again."""
 
 from __future__ import annotations
 
