@@ -1,0 +1,179 @@
+"""The attention page as a reader uses it: every number, colour and equation on it is the model's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import painted, settled
+from tests.browser.reading import ENGLISH, colour_of, lit, numbers, pieces_of, said, square, table, traced, write
+from tests.browser.reading import model as specimen
+
+TEXT = "Ana gave the key to Bento."
+
+
+def head_on_stage(page: Page) -> tuple[int, int]:
+    """Layer and head of the thumbnail that is pressed, counted from 0."""
+    thumb = page.locator(".st-key-theatre .thumbs button[aria-pressed=true]")
+    return int(thumb.get_attribute("data-layer") or -1), int(thumb.get_attribute("data-head") or -1)
+
+
+def thumb(page: Page, layer: int, head: int) -> Locator:
+    return page.locator(f".st-key-theatre .thumbs button[data-layer='{layer}'][data-head='{head}']")
+
+
+def tokens(page: Page, side: int) -> Locator:
+    """The text, lit by where the chosen token looks (side 0) or by who looks at it (side 1)."""
+    return page.locator(".st-key-theatre .tokens").nth(side).locator("button")
+
+
+def chosen(page: Page) -> tuple[int, int, int, int]:
+    """Layer, head, query and key, as the canvas says once all of it is painted and the server has answered."""
+    settled(page)
+    layer, head, query, key = (int(part) for part in painted(page, "theatre").split("/")[1:5])
+    expect(page.locator(".st-key-ledger [data-painted]")).to_have_attribute("data-painted", painted(page, "theatre").rsplit("/", 2)[0])
+    return layer, head, query, key
+
+
+def weights(page: Page, side: int) -> NDArray[np.float64]:
+    """The numbers' drawer of the map, as a matrix."""
+    row, column, weight = (ENGLISH(f"attention.table.{name}") for name in ("row", "column", "weight"))
+    return square(table(page, "attention"), row, column, weight, side)
+
+
+@pytest.fixture
+def page(tab: Callable[..., Page]) -> Page:
+    """The front page, a sentence typed into it."""
+    page = tab("/")
+    write(page, TEXT)
+    expect(tokens(page, 0)).to_contain_text(pieces_of(TEXT))
+    return page
+
+
+def test_a_typed_sentence_is_drawn_with_the_models_own_weights(page: Page) -> None:
+    pattern, length = traced(TEXT).pattern, len(pieces_of(TEXT))
+    layer, head, query, key = chosen(page)
+    own = pattern(layer)[head].numpy()
+    np.testing.assert_allclose(weights(page, length), own, atol=1e-6)
+    for at in range(query + 1):
+        shown = tokens(page, 0).nth(at)
+        assert colour_of(shown) == pytest.approx(lit(own[query, at]), abs=4)
+        below = shown.locator("small").inner_text()
+        assert not below or abs(numbers(below)[0] - 100 * own[query, at]) <= 0.5
+    assert ENGLISH.percent(own[query, key]) in said(page, "attention")
+
+
+def test_the_map_shows_at_every_place_the_colour_of_the_weight_it_names(page: Page) -> None:
+    layer, head, *_ = chosen(page)
+    own = traced(TEXT).pattern(layer)[head].numpy()
+    frame = page.locator(".st-key-theatre .matrix")
+    box = frame.bounding_box()
+    assert box is not None
+    for across, down in [(0.3, 0.45), (0.3, 0.55), (0.37, 0.6), (0.42, 0.8), (0.5, 0.7), (0.3, 0.9)]:
+        page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+        page.wait_for_function("new Promise(requestAnimationFrame)")
+        row, *_, column = (int(number) for number in numbers(page.locator(".st-key-theatre .say").inner_text()))
+        colour = frame.evaluate(PIXEL, [across * box["width"], down * box["height"]])
+        assert colour == pytest.approx(lit(own[row - 1, column - 1]), abs=4), (row, column)
+
+
+PIXEL = """(frame, [x, y]) => {
+    const canvas = frame.querySelector("canvas"), ratio = devicePixelRatio, pen = canvas.getContext("2d"), counted = new Map();
+    const {data} = pen.getImageData(Math.round((x - 6) * ratio), Math.round((y - 6) * ratio), 12, 12);
+    for (let i = 0; i < data.length; i += 4) {
+        const colour = `${data[i]},${data[i + 1]},${data[i + 2]}`;
+        counted.set(colour, (counted.get(colour) ?? 0) + 1);
+    }
+    return [...counted].sort((a, b) => b[1] - a[1])[0][0].split(",").map(Number);
+}"""
+
+
+def test_a_head_is_chosen_by_click_and_by_keyboard(page: Page) -> None:
+    trace, length = traced(TEXT), len(pieces_of(TEXT))
+    thumb(page, 1, 2).click()
+    expect(thumb(page, 1, 2)).to_have_attribute("aria-pressed", "true")
+    assert chosen(page)[:2] == (1, 2)
+    np.testing.assert_allclose(weights(page, length), trace.pattern(1)[2].numpy(), atol=1e-6)
+    thumb(page, 1, 2).press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Enter")
+    expect(thumb(page, 2, 1)).to_have_attribute("aria-pressed", "true")
+    assert chosen(page)[:2] == (2, 1)
+    np.testing.assert_allclose(weights(page, length), trace.pattern(2)[1].numpy(), atol=1e-6)
+    assert "a.layer=3" in page.url
+    assert "a.head=2" in page.url
+
+
+def test_a_token_shows_where_it_looks_and_who_looks_at_it(page: Page) -> None:
+    tokens(page, 0).nth(3).click()
+    expect(tokens(page, 0).nth(3)).to_have_attribute("aria-pressed", "true")
+    layer, head, query, key = chosen(page)
+    own = traced(TEXT).pattern(layer)[head].numpy()
+    assert query == 3
+    assert key == own[3].argmax()
+    for at in range(3, len(own)):
+        assert colour_of(tokens(page, 1).nth(at)) == pytest.approx(lit(own[at, 3]), abs=4)
+    tokens(page, 0).nth(3).press("ArrowRight")
+    page.keyboard.press("Enter")
+    expect(tokens(page, 0).nth(4)).to_have_attribute("aria-pressed", "true")
+    assert chosen(page)[2] == 4
+
+
+def test_the_ledger_comes_to_what_the_model_computed(page: Page) -> None:
+    tokens(page, 0).nth(5).click()
+    layer, head, query, key = chosen(page)
+    trace, at = traced(TEXT), f"decoder.blocks.{layer}"
+    q, k = trace[f"{at}.attn.q"][head, query], trace[f"{at}.attn.k"][head, key]
+    dot, weight = float(q @ k), float(trace.pattern(layer)[head, query, key])
+    before, after = trace[f"{at}.before"][query], trace[f"{at}.middle"][query]
+    result = [line.inner_text() for line in page.locator(".st-key-ledger li .result").all()]
+    assert numbers(result[0])[-1] == pytest.approx(dot, rel=6e-3)
+    assert numbers(result[1])[-1] == pytest.approx(dot / len(q) ** 0.5, rel=6e-3)
+    assert numbers(result[3])[-1] == pytest.approx(100 * weight, rel=2e-2, abs=0.06)
+    lengths = [float(vector.norm()) for vector in (before, after - before, after)]
+    assert numbers(result[-1])[:3] == pytest.approx(lengths, rel=6e-3)
+
+
+def test_a_walk_through_the_ledger_lights_one_line_after_the_other(page: Page) -> None:
+    lines, (back, on) = page.locator(".st-key-ledger li"), page.locator(".st-key-ledger .walk button").all()
+    expect(back).to_be_disabled()
+    for at in range(lines.count()):
+        on.click()
+        assert [index for index, line in enumerate(lines.all()) if "lit" in (line.get_attribute("class") or "")] == [at]
+    on.click()
+    expect(back).to_be_disabled()
+
+
+def test_the_sink_can_be_left_out_of_the_colours_but_not_of_the_numbers(page: Page) -> None:
+    thumb(page, 0, 0).click()
+    layer, head, query, _ = chosen(page)
+    own, length = traced(TEXT).pattern(layer)[head].numpy(), len(pieces_of(TEXT))
+    largest = own[:, 1:].max()
+    before = weights(page, length)
+    box = page.locator(".st-key-theatre .legend input")
+    box.check()
+    expect(tokens(page, 0).first).to_have_css("background-color", "rgba(0, 0, 0, 0)")
+    for at in range(1, query + 1):
+        assert colour_of(tokens(page, 0).nth(at)) == pytest.approx(lit(own[query, at] / largest), abs=4)
+    ends = numbers(page.locator(".st-key-theatre .legend .marks").inner_text())
+    assert ends[-1] == pytest.approx(100 * largest, abs=0.6)
+    assert "a.sink=0" in settled(page).url
+    np.testing.assert_array_equal(weights(page, length), before)
+    box.uncheck()
+    expect(tokens(page, 0).first).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
+
+
+def test_every_head_has_a_thumbnail_that_says_how_much_the_sink_gets(page: Page) -> None:
+    config, trace = specimen().config, traced(TEXT)
+    shown = page.locator(".st-key-theatre .thumbs button")
+    assert shown.count() == config.layers * config.attention.heads
+    for layer in range(config.layers):
+        sinks = trace.pattern(layer)[:, 1:, 0].mean(1)  # the first token can look at nothing else
+        for head, sink in enumerate(sinks):
+            label = thumb(page, layer, head).get_attribute("aria-label") or ""
+            assert numbers(label)[:2] == [layer + 1, head + 1]
+            assert numbers(label)[2] == pytest.approx(100 * float(sink), abs=0.6)

@@ -1,0 +1,159 @@
+"""The masks page as a reader uses it: every pattern, a mask painted by hand, and a specification that cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from playwright.sync_api import Locator, Page, expect
+
+from components.controls import mask as gallery
+from model.layers.masks import Mask, parse
+from tests.browser.conftest import painted, settled
+from tests.browser.reading import BEGIN, ENGLISH, ids_of, numbers, repainted, square, table, tokenizer, traced, write
+
+TEXT = "Ana gave the key to Bento."
+LENGTH = len(ids_of(TEXT))
+
+
+def specification(page: Page) -> Locator:
+    return page.get_by_label(ENGLISH("masks.spec.label"), exact=True)
+
+
+def choose(page: Page, name: str) -> None:
+    """Click a pattern of the gallery and wait until all of its picture is there."""
+    card = page.locator(f".st-key-patterns [data-name={name}]")
+    card.click()
+    expect(page.locator(f".st-key-patterns [data-painted^='{name}.']")).to_be_attached()
+    expect(card).to_have_attribute("aria-checked", "true")
+    settled(page)
+
+
+def shown_mask(page: Page) -> NDArray[np.bool_]:
+    """The mask on the plate, as its table writes it row by row."""
+    bits = ENGLISH("masks.table.bits")
+    return np.array([[bit == "1" for bit in row] for row in table(page, "mask", (bits,))[bits]])
+
+
+def shown_next(page: Page) -> dict[int, tuple[float, float]]:
+    """What comes next by id: the probability by default and under the mask."""
+    id_of = {BEGIN: tokenizer().begin} | {tokenizer().piece(id): id for id in range(tokenizer().size) if id != tokenizer().begin}
+    frame = table(page, "next")
+    token, default, masked = (frame[ENGLISH(f"masks.table.{name}")] for name in ("token", "default", "masked"))
+    return {id_of[piece]: (before, after) for piece, before, after in zip(token, default, masked, strict=True)}
+
+
+def assert_follows(page: Page, mask: Mask | torch.Tensor) -> None:
+    """The distributions on the page are the model's own, by default and under this mask."""
+    before, after = (traced(TEXT, allowed).logits[-1].softmax(-1) for allowed in (None, mask))
+    shown = shown_next(page)
+    assert int(before.argmax()) in shown
+    assert int(after.argmax()) in shown
+    for id, pair in shown.items():
+        assert pair == pytest.approx((float(before[id]), float(after[id])), abs=1e-6)
+
+
+@pytest.fixture
+def page(tab: Callable[..., Page]) -> Page:
+    """The masks page, a sentence typed into it."""
+    page = tab("/masks")
+    painted(page, "painter")
+    write(page, TEXT)
+    return page
+
+
+def test_every_pattern_is_applied_to_the_same_model_and_text(page: Page) -> None:
+    for name in gallery.NAMES:
+        choose(page, name)
+        spec, allowed = specification(page).input_value(), shown_mask(page)
+        if name != "hand":
+            assert gallery.recognised(parse(spec))[0] == name
+            np.testing.assert_array_equal(allowed, parse(spec).build(LENGTH).numpy())
+        assert_follows(page, torch.from_numpy(allowed))
+        remaining, all_of_them = numbers(page.locator(".st-key-exhibit-mask .v-reading").inner_text())[:2]
+        assert (remaining, all_of_them) == (allowed.sum(), LENGTH**2)
+
+
+def test_a_pattern_is_chosen_with_the_keyboard_and_its_slider_moves_its_number(page: Page) -> None:
+    choose(page, "causal")
+    page.locator(".st-key-patterns [data-name=window]").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".st-key-patterns [data-name=prefix]")).to_have_attribute("aria-checked", "true")
+    choose(page, "window")
+    before = painted(page, "painter")
+    slider = page.get_by_role("slider", name=ENGLISH("masks.parameter.window"))
+    (number,) = numbers(specification(page).input_value())
+    slider.press("ArrowRight")
+    repainted(page, "painter", before)
+    expect(specification(page)).to_have_value(f"causal & window({number + 1:.0f})")
+    np.testing.assert_array_equal(shown_mask(page), parse(f"causal & window({number + 1:.0f})").build(LENGTH).numpy())
+
+
+def test_the_three_maps_are_one_head_by_default_under_the_mask_and_their_difference(page: Page) -> None:
+    choose(page, "bidirectional")
+    layer, head = (int(number) - 1 for number in numbers(page.locator(".st-key-exhibit-maps .v-reading").inner_text())[:2])
+    frame = table(page, "maps")
+    names = {name: ENGLISH(f"masks.table.{name}") for name in ("row", "column", "default", "masked", "difference")}
+    default, masked = traced(TEXT).pattern(layer)[head].numpy(), traced(TEXT, parse("bidirectional")).pattern(layer)[head].numpy()
+    for name, expected in {"default": default, "masked": masked, "difference": masked - default}.items():
+        np.testing.assert_allclose(square(frame, names["row"], names["column"], names[name], LENGTH), expected, atol=1e-6)
+
+
+def test_painting_by_dragging_changes_the_mask_and_the_prediction(page: Page) -> None:
+    choose(page, "causal")
+    before = shown_mask(page)
+    frame = page.locator(".st-key-painter .matrix")
+    frame.scroll_into_view_if_needed()
+    box = frame.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.97 * box["height"])
+    start = numbers(page.locator(".st-key-painter .readout").inner_text())
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.75 * box["width"], box["y"] + 0.97 * box["height"], steps=9)
+    page.mouse.up()
+    expect(specification(page)).to_have_value("painted")
+    after = shown_mask(page)
+    row, first = int(start[0]) - 1, int(start[1]) - 1
+    changed = np.argwhere(before != after)
+    assert len(changed) >= 3
+    assert set(changed[:, 0]) == {row}
+    assert changed[0, 1] == first
+    assert not after[row, changed[:, 1]].any()
+    assert_follows(page, torch.from_numpy(after))
+    assert "m.paint" in page.url
+
+
+def test_painting_with_the_keyboard_can_be_undone(page: Page) -> None:
+    choose(page, "causal")
+    frame = page.locator(".st-key-painter .matrix")
+    frame.focus()
+    for key in ("Home", "Control+Home"):
+        page.keyboard.press(key)
+    page.keyboard.press("Space")
+    expect(specification(page)).to_have_value("painted")
+    painted_mask = shown_mask(page)
+    assert (painted_mask != parse("causal").build(LENGTH).numpy()).sum() == 1
+    frame.press("u")
+    expect(page.locator(".st-key-exhibit-mask .v-reading")).to_contain_text(ENGLISH.number(LENGTH * (LENGTH + 1) // 2))
+    np.testing.assert_array_equal(shown_mask(page), parse("causal").build(LENGTH).numpy())
+
+
+def test_a_specification_that_cannot_be_read_is_refused_and_the_last_picture_stays(page: Page) -> None:
+    choose(page, "prefix")
+    before, mask, good = painted(page, "painter"), shown_mask(page), specification(page).input_value()
+    notice = page.locator(".v-note")
+    for bad in ("causal & windw(2)", "window(0)", "causal &", "((((", "pad_left(-1)", "🦜", "causal" + " & causal" * 2_000):
+        specification(page).fill(bad)
+        specification(page).press("Enter")
+        expect(notice).to_contain_text(good)
+        expect(specification(page)).to_have_value(bad)
+        assert painted(page, "painter") == before
+        np.testing.assert_array_equal(shown_mask(page), mask)
+    specification(page).fill("~causal & bidirectional")
+    specification(page).press("Enter")
+    expect(notice).to_have_count(0)
+    repainted(page, "painter", before)
+    np.testing.assert_array_equal(shown_mask(page), ~np.tri(LENGTH, dtype=bool))
