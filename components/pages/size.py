@@ -198,9 +198,11 @@ def _progress(words: Words, name: str, job: Job[Step]) -> None:
     """How far one run is, in one line over a bar; fixed in height, so that nothing below it moves."""
     share = job.latest.fraction if job.latest else 0.0
     colour = PAIR[NAMES.index(name) if name else 0]
+    told = html.escape(_status(words, job))
     st.html(
-        f'<div class="v-progress" role="status"><p><b>{name}</b> {html.escape(_status(words, job))}</p>'
-        f'<span><i style="width:{share:.1%};background:{colour}"></i></span></div>'
+        f'<div class="v-progress"><p><b>{name}</b> {told}</p>'
+        f'<span role="progressbar" aria-valuenow="{100 * share:.0f}" aria-valuemin="0" aria-valuemax="100" aria-label="{name} {told}">'
+        f'<i style="width:{share:.1%};background:{colour}"></i></span></div>'
     )
 
 

@@ -13,10 +13,11 @@ class View {
     this.output = make("output", "read");
     this.heading = make("h4");
     this.list = make("ol");
-    this.canvas.tabIndex = this.list.tabIndex = 0;
+    this.log = make("div", "log", this.list);
+    this.canvas.tabIndex = this.log.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
-    this.list.setAttribute("role", "log");
-    root.replaceChildren(make("figure", "plate", this.canvas, this.output), make("section", "written", this.heading, this.list));
+    this.log.setAttribute("role", "log");
+    root.replaceChildren(make("figure", "plate", this.canvas, this.output), make("section", "written", this.heading, this.log));
     this.at = null;
     this.listed = "";
     this.canvas.onpointermove = event => this.point(event.offsetX);
@@ -122,7 +123,7 @@ class View {
       pen.setLineDash(level.floor ? [] : [4, 5]);
       segment(pen, f.left, y, f.right, y);
       pen.setLineDash([]);
-      label(pen, level.name, f.left + 8, y + (level.floor ? 15 : -8), "left");
+      label(pen, elide(pen, level.name, f.right - f.left - 12), f.left + 8, y + (level.floor ? 15 : -8), "left");
     }
   }
 
@@ -240,13 +241,13 @@ class View {
     const { passages, log_title } = this.chart, said = JSON.stringify(passages);
     this.root.classList.toggle("tells", passages.length > 0);
     this.heading.textContent = log_title;
-    this.list.setAttribute("aria-label", log_title);
+    this.log.setAttribute("aria-label", log_title);
     if (said === this.listed) return;
     const fresh = JSON.parse(this.listed || "[]"), grew = passages.length > fresh.length;
-    const atEnd = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 60;
+    const atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60;
     this.listed = said;
     this.list.replaceChildren(...passages.map(passage => this.item(passage)));
-    if (grew && (atEnd || !fresh.length)) this.list.scrollTop = this.list.scrollHeight;
+    if (grew && (atEnd || !fresh.length)) this.log.scrollTop = this.log.scrollHeight;
   }
 
   item(passage) {
