@@ -91,7 +91,7 @@ def forget_the_cell_of_another_text(ids: tuple[int, ...]) -> None:
 
 def render(session: Session) -> None:
     """The page: one paragraph, the theatre, the arithmetic."""
-    st.header(session.words("attention.title"))
+    st.title(session.words("attention.title"))
     st.markdown(session.words("attention.lead"))
     forget_the_cell_of_another_text(session.prompt.ids)
     trace = compute.traced(session.specimen, session.prompt.ids)

@@ -199,7 +199,7 @@ def stop_with_document(line: Line, wanted: bool) -> None:
 
 def render(session: Session) -> None:
     """The page: one paragraph, the player, and what lies behind the next token."""
-    st.header(session.words("generation.title"))
+    st.title(session.words("generation.title"))
     st.markdown(session.words("generation.lead"))
     stage(session)
 

@@ -39,7 +39,7 @@ LEAST = 0.001  # above that, the change from which it does
 
 def render(session: Session) -> None:
     """The page: the patterns, the mask at hand, and the same text read by default and masked."""
-    st.header(session.words("masks.title"))
+    st.title(session.words("masks.title"))
     st.markdown(session.words("masks.lead"))
     bench(session)
 
@@ -134,13 +134,16 @@ def _mask_table(session: Session, allowed: Booleans) -> pd.DataFrame:
 
 
 def _controls(session: Session, name: str, length: int) -> None:
+    """The pattern's name, sentence and number, and the specification, each in a place of its own that never moves."""
     words = session.words
-    st.subheader(words(f"masks.pattern.{name}"))
-    st.markdown(words(f"masks.about.{name}"))
-    if name in mask.NUMBERS and length > 2:
-        bound = state.bind(mask.NUMBERS[name], then=partial(mask.choose, length, name), shown=mask.number_for(name, length))
-        st.slider(words(f"masks.parameter.{name}"), 1, length, **bound)
-    _specification(session)
+    with st.container(key="masks-pattern"):
+        st.subheader(words(f"masks.pattern.{name}"))
+        st.markdown(words(f"masks.about.{name}"))
+        if name in mask.NUMBERS and length > 2:
+            bound = state.bind(mask.NUMBERS[name], then=partial(mask.choose, length, name), shown=mask.number_for(name, length))
+            st.slider(words(f"masks.parameter.{name}"), 1, length, **bound)
+    with st.container(key="masks-spec"):
+        _specification(session)
 
 
 def _specification(session: Session) -> None:

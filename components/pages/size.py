@@ -80,7 +80,7 @@ def render(session: Session) -> None:
     """The page: the run and its picture, what the plans weigh, every setting."""
     studio: Studio = state.remember("size.studio", Studio)
     tend(studio.desk)
-    st.header(session.words("size.title"))
+    st.title(session.words("size.title"))
     st.markdown(session.words("size.lead"))
     _workshop(session, studio)
 
