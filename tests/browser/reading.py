@@ -40,7 +40,7 @@ def _loaded() -> tuple[Transformer, Tokenizer]:
     torch.set_num_threads(1)
     loaded = checkpoints.load(EMBEDDED)
     assert loaded.tokenizer is not None
-    return loaded.model.eval(), loaded.tokenizer
+    return loaded.model.eval().requires_grad_(False), loaded.tokenizer
 
 
 def model() -> Transformer:
