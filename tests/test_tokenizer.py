@@ -39,6 +39,7 @@ ODD = [
 def test_what_is_encoded_decodes(text: str) -> None:
     encoding = TOKENIZER.encode(text)
     assert TOKENIZER.decode(encoding.ids) == text
+    assert tuple(TOKENIZER.ids(text)) == encoding.ids
     assert len(encoding.ids) == len(encoding.pieces) == len(encoding.known) == len(encoding.spans)
     assert all(0 <= number < TOKENIZER.size for number in encoding.ids)
     assert all(0 <= start <= end <= len(text) for start, end in encoding.spans)
@@ -73,6 +74,12 @@ def test_every_document_of_the_world_is_known_but_for_its_inventions() -> None:
     for document in islice(World(1).documents(), 1_000):
         if document.kind not in ("copy", "novelty"):
             assert all(TOKENIZER.encode(document.text).known)
+
+
+def test_the_short_way_to_ids_is_the_long_way() -> None:
+    for document in islice(World(2).documents(), 2_000):
+        for text in (document.text, document.text.replace(" ", "  ", 1), document.text + " e\u0301", document.text.lower()):
+            assert tuple(TOKENIZER.ids(text)) == TOKENIZER.encode(text).ids
 
 
 def test_a_saved_tokenizer_reads_the_same(tmp_path: Path) -> None:

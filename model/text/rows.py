@@ -28,7 +28,7 @@ def pack(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> It
     """Rows of `length` + 1 ids, as they fill; every document whole. Raises `Refusal` for one that fits no row."""
     row: list[int] = []
     for document in documents:
-        ids = [tokenizer.begin, *tokenizer.encode(document.text).ids]
+        ids = [tokenizer.begin, *tokenizer.ids(document.text)]
         if len(ids) > length:
             raise Refusal("rows.length", "a document has {given} tokens and a row only {room}; make the context longer", given=len(ids), room=length)
         if len(row) + len(ids) > length:

