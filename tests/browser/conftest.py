@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog,
 
 from components.i18n import LANGUAGES, Words
 from tests.browser.chromium import ensure
-from tests.browser.serving import ARGUMENTS, IDLE, PAINTED, ROOT, painted, serving, settled
+from tests.browser.serving import ARGUMENTS, IDLE, PAINTED, ROOT, Server, painted, serving, settled
 
 __all__ = ["ARGUMENTS", "IDLE", "PAINTED", "ROOT", "Traffic", "Visit", "painted", "serving", "settled"]
 
@@ -32,10 +32,16 @@ def app_file() -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(app_file: Path) -> Iterator[str]:
-    """The address of a running server (`http://localhost:PORT`), ended with the session."""
+def running(app_file: Path) -> Iterator[Server]:
+    """A running server, ended with the session."""
     with serving(app_file) as running:
-        yield running.address
+        yield running
+
+
+@pytest.fixture(scope="session")
+def server(running: Server) -> str:
+    """Its address (`http://localhost:PORT`)."""
+    return running.address
 
 
 # ---------------------------------------------------------------- the browser
