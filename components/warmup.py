@@ -7,7 +7,10 @@ collect after each run (`runner.postScriptGC`), and what is alive after the warm
 from __future__ import annotations
 
 import gc
+import os
+import socket
 import threading
+from contextlib import suppress
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -26,12 +29,25 @@ LATER = 1.0
 def warm() -> bool:
     """Load the model and run it once; the rest follows by itself."""
     torch.set_num_threads(1)
+    answer_at_once()
     specimen = compute.embedded()
     compute.traced(specimen, (specimen.tokenizer.begin,))
     later = threading.Timer(LATER, _settle)
     later.daemon = True
     later.start()
     return True
+
+
+def answer_at_once() -> None:
+    """Let no answer wait for the last one's receipt, which a browser holds back for 40 ms (Nagle's algorithm).
+
+    asyncio sees to that only where a socket names its protocol, and Streamlit's names none. New connections inherit the option
+    from the socket that listens.
+    """
+    with suppress(OSError):
+        for descriptor in os.listdir("/dev/fd"):
+            with suppress(OSError), socket.fromfd(int(descriptor), socket.AF_INET, socket.SOCK_STREAM) as connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _settle() -> None:
