@@ -36,10 +36,11 @@ def apprentice() -> Transformer:
     """A model that has read a little: it knows some answers and not others."""
     torch.set_num_threads(1)
     model, rows = tiny(1), RowStream(TOKENIZER, 64, seed=1, dials=Dials(weights=(("fact", 3.0), ("sound", 1.0), ("counting", 1.0))))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.01)
-    for _ in range(500):
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.004)
+    for _ in range(600):
         batch = rows.next(8)
         F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten(), ignore_index=TOKENIZER.pad).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
     return model

@@ -25,10 +25,10 @@ GROUPS = {
     "head.unembed": "output",
 }
 COLOURS = {
-    "embedding": colour(DIVERGING, 0.24),
+    "embedding": colour(DIVERGING, 0.18),
     "attention": colour(SEQUENTIAL, 0.80),
-    "mlp": colour(SEQUENTIAL, 0.45),
-    "output": colour(DIVERGING, 0.10),
+    "mlp": colour(SEQUENTIAL, 0.55),
+    "output": colour(DIVERGING, 0.08),
     "norm": "#A9A4B4",
 }
 NARROWEST_LABEL = 0.09

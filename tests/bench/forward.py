@@ -8,6 +8,7 @@ made when it is looked at; the rows say so, and the rows below them keep every p
 
 from __future__ import annotations
 
+import importlib
 import logging
 import warnings
 from collections.abc import Callable
@@ -67,8 +68,15 @@ def hugging(family: str, length: int) -> Runner:
     if family == "gpt2":
         config = transformers.GPT2Config(vocab_size=VOCABULARY, n_embd=WIDTH, n_head=HEADS, n_layer=LAYERS, n_positions=CONTEXT)
     else:
-        sizes = {"hidden_size": WIDTH, "intermediate_size": GATED, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS}
-        config = transformers.LlamaConfig(**sizes, vocab_size=VOCABULARY, max_position_embeddings=CONTEXT, tie_word_embeddings=True)
+        config = transformers.LlamaConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=WIDTH,
+            intermediate_size=GATED,
+            num_hidden_layers=LAYERS,
+            num_attention_heads=HEADS,
+            max_position_embeddings=CONTEXT,
+            tie_word_embeddings=True,
+        )
     config._attn_implementation = "eager"
     model = transformers.AutoModelForCausalLM.from_config(config).eval()
     return lambda: model(ids[None], output_attentions=True, use_cache=False)
@@ -76,12 +84,10 @@ def hugging(family: str, length: int) -> Runner:
 
 def lens(length: int) -> Runner:
     """TransformerLens, with its cache of everything."""
-    from transformer_lens.model_bridge import TransformerBridge
-
     ids = _ready(length)
     sizes = {"n_layers": LAYERS, "d_model": WIDTH, "n_ctx": CONTEXT, "d_head": WIDTH // HEADS, "n_heads": HEADS, "d_vocab": VOCABULARY}
     rest = {"d_mlp": 4 * WIDTH, "act_fn": "gelu_new", "normalization_type": "LN", "device": "cpu", "seed": 0}
-    bridge = getattr(TransformerBridge, "boot_native")(sizes | rest)  # noqa: B009 – its stubs do not know this constructor
+    bridge = importlib.import_module("transformer_lens.model_bridge").TransformerBridge.boot_native(sizes | rest)
     bridge.eval()
     return lambda: bridge.run_with_cache(ids[None])
 

@@ -139,7 +139,7 @@ class Place:
     path: str
     moves: tuple[Move, ...]
     parameters: Mapping[str, str]
-    prepare: Callable[[Page], None]
+    prepare: Callable[[Page], object]
 
 
 def _page(browser: Browser, address: str, place: Place) -> list[Row]:

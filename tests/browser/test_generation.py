@@ -187,7 +187,7 @@ def test_every_dial_leaves_in_the_bars_what_python_would_draw_from(page: Page) -
             dial(page, name).press(key)
         page.wait_for_function("said => location.search.includes(said)", arg=said)
         frame = table(page, "distribution", (column("token"),))
-        left = frame[frame.columns[-1]]
+        left = frame[frame.columns[-1]].to_numpy()
         python = {piece.removeprefix(" "): pair for piece, *pair in zip(frame[column("token")], frame[column("model")], left, strict=True)}
         for bar in bars(page):
             assert [bar["before"], bar["after"]] == pytest.approx(python[bar["token"]], abs=1e-6), said
