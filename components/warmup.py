@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import socket
+import stat
 import threading
 from contextlib import suppress
 
@@ -45,9 +46,15 @@ def answer_at_once() -> None:
     from the socket that listens.
     """
     with suppress(OSError):
-        for descriptor in os.listdir("/dev/fd"):
-            with suppress(OSError), socket.fromfd(int(descriptor), socket.AF_INET, socket.SOCK_STREAM) as connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for descriptor in map(int, os.listdir("/dev/fd")):
+            with suppress(OSError):
+                _hurry(descriptor)
+
+
+def _hurry(descriptor: int) -> None:
+    if stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _settle() -> None:

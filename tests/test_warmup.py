@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from components import warmup
@@ -24,3 +25,11 @@ def test_the_warm_up_leaves_every_other_descriptor_open() -> None:
         ours.sendall(b"still here")
         assert theirs.recv(16) == b"still here"
         assert file.readline()
+
+
+def test_the_warm_up_takes_no_descriptor_for_itself() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, open(__file__):
+        before = len(os.listdir("/dev/fd"))
+        warmup.answer_at_once()
+        assert len(os.listdir("/dev/fd")) == before
