@@ -110,16 +110,16 @@ def recognised(mask: Mask) -> tuple[str, int]:
 def number_for(name: str, length: int) -> int:
     """A pattern's number: the reader's, or one that shows something in a text of this length; 0 where it has none."""
     fifth, third, half = max(length // 5, 1), max(length // 3, 2), max(length // 2, 1)
-    natural = {"left": fifth, "right": fifth, "prefix": third, "window": fifth + 1, "packed": half}
+    natural = {"left": fifth, "right": fifth, "prefix": third, "window": 2, "packed": half}
     return min(state.get(NUMBERS[name]) or natural[name], length) if name in NUMBERS else 0
 
 
 # ---------------------------------------------------------------- what changes it
 
 
-def note_number(name: str, number: int) -> None:
-    """Let a pattern's slider stand where the specification says."""
-    if name in NUMBERS and 0 < number <= 1_024:
+def note_number(name: str, number: int, length: int) -> None:
+    """Let a pattern's slider stand where the specification says, also when another pattern is chosen, here or from a link."""
+    if name in NUMBERS and 0 < number <= 1_024 and min(number, length) != number_for(name, length):
         state.put(NUMBERS[name], number)
 
 

@@ -52,7 +52,7 @@ def bench(session: Session) -> None:
     length = len(session.prompt.ids)
     shown = mask.current()
     name, number = mask.recognised(shown)
-    mask.note_number(name, number)
+    mask.note_number(name, number, length)
     allowed = shown.build(length).numpy()
     pictures = [Picture(each, session.words(f"masks.pattern.{each}"), _picture(each, name, allowed)) for each in mask.NAMES]
     patterns("patterns", session.words("masks.gallery.title"), pictures, name, partial(mask.choose, length))
@@ -364,4 +364,4 @@ def _chart(key: str, figure: object) -> None:
     st.plotly_chart(figure, theme=None, key=f"chart-{key}", config={"displayModeBar": False})
 
 
-PAGE = Page("masks", render, (mask.SPEC, mask.PAINT, LAYER, HEAD))
+PAGE = Page("masks", render, (mask.SPEC, mask.PAINT, *mask.NUMBERS.values(), LAYER, HEAD))
