@@ -1,0 +1,103 @@
+"""A link to any page, opened in another browser, shows the same picture: every canvas pixel by pixel, every sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.reading import ENGLISH, link, pictures, write
+from tests.browser.serving import painted, settled
+
+TEXT = "Ana gave the key to Bento. 🦜 «céu» Then"
+CANVASES = {
+    "attention": ("theatre", "ledger"),
+    "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
+    "generation": ("player", "dials", "gaze"),
+    "size": ("size-curve",),
+}
+
+
+def ready(page: Page, name: str) -> Page:
+    """Wait until every canvas of a page has been painted."""
+    for key in CANVASES[name]:
+        painted(page, key)
+    return settled(page)
+
+
+def assert_same(mine: Page, visit: Callable[..., Visit], name: str) -> Page:
+    """Open what Share gives in another browser and compare; return the other page."""
+    theirs = ready(visit(link(mine), locale="pt-BR").page, name)
+    assert pictures(theirs) == pictures(mine)
+    assert len(pictures(mine)) >= len(CANVASES[name])
+    return theirs
+
+
+def sentences(page: Page) -> list[str]:
+    return page.locator(".v-reading").all_inner_texts()
+
+
+def test_a_link_to_attention(tab: Callable[..., Page], visit: Callable[..., Visit]) -> None:
+    page = tab("/")
+    write(page, TEXT)
+    page.locator(".st-key-theatre .thumbs button[data-layer='2'][data-head='3']").click()
+    page.locator(".st-key-theatre .tokens").first.locator("button").nth(6).click()
+    page.locator(".st-key-theatre .legend input").check()
+    page.wait_for_function("location.search.includes('a.sink=0')")
+    theirs = assert_same(page, visit, "attention")
+    assert painted(theirs, "theatre") == painted(page, "theatre")
+    assert sentences(theirs) == sentences(page)
+
+
+def test_a_link_to_a_mask_painted_by_hand(tab: Callable[..., Page], visit: Callable[..., Visit]) -> None:
+    page = ready(tab("/masks"), "masks")
+    write(page, TEXT)
+    page.locator(".st-key-patterns [data-name=prefix]").click()
+    expect(page.locator(".st-key-patterns [data-painted^='prefix.']")).to_be_attached()
+    board = page.locator(".st-key-painter .matrix")
+    board.focus()
+    for key in ("ArrowDown", "ArrowDown", "r"):
+        board.press(key)
+    page.wait_for_function("location.search.includes('m.paint=')")
+    before = settled(page).url
+    board.press("ArrowRight")
+    board.press("c")
+    page.wait_for_function("before => location.href !== before", arg=before)
+    page.get_by_role("radiogroup", name=ENGLISH("masks.maps.head")).get_by_text("3", exact=True).click()
+    page.wait_for_function("location.search.includes('m.head=3')")
+    theirs = assert_same(ready(page, "masks"), visit, "masks")
+    assert sentences(theirs) == sentences(page)
+
+
+def test_a_link_to_a_text_with_a_branch(tab: Callable[..., Page], visit: Callable[..., Visit]) -> None:
+    page = ready(tab("/generation?g.stop=0&g.t=1.3&g.k=40"), "generation")
+    write(page, TEXT)
+    page.locator(".st-key-player .text button").nth(4).click()
+    page.wait_for_function("location.search.includes('g.at=4')")
+    page.locator(".st-key-dials .bars li:not(.drawn):not(.written):not(.cut):not(.others) button").first.click()
+    page.wait_for_function("location.search.includes('g.picks=4.')")
+    theirs = assert_same(page, visit, "generation")
+    for part in (".st-key-player .text", ".st-key-player .position", ".st-key-dials .bars", ".st-key-dials .dials"):
+        assert theirs.locator(part).inner_text() == page.locator(part).inner_text()
+
+
+def test_a_link_to_two_plans(tab: Callable[..., Page], visit: Callable[..., Visit]) -> None:
+    page = ready(tab("/size?s.b=config.layers~3~config.positions~Learned&s.x=tokens"), "size")
+    page.locator(".st-key-size-drawer summary").click()
+    width = page.get_by_role("slider", name=ENGLISH("settings.config.layers.name"))
+    width.press("ArrowRight")
+    page.wait_for_function("location.search.includes('s.a=')")
+    theirs = assert_same(page, visit, "size")
+    assert theirs.locator(".v-plan").all_inner_texts() == page.locator(".v-plan").all_inner_texts()
+    assert sentences(theirs) == sentences(page)
+
+
+def test_a_link_opens_the_page_it_was_made_on_with_the_texts_of_the_others_untouched(tab: Callable[..., Page], visit: Callable[..., Visit]) -> None:
+    page = ready(tab("/masks?m.spec=bidirectional&a.layer=2&a.head=1&g.t=1.1"), "masks")
+    theirs = visit(link(page), locale="pt-BR").page
+    ready(theirs, "masks")
+    theirs.locator(".st-key-menu a").first.click()
+    ready(theirs, "attention")
+    assert painted(theirs, "theatre").split("/")[1:3] == ["1", "0"]
+    assert "g.t=1.1" in theirs.url
