@@ -51,6 +51,7 @@ class Ledger {
 
   paint() {
     if (!this.data || !this.root.clientWidth) return;
+    this.lines.forEach(line => line.measure()); // all before any is painted: to measure after painting is to lay the page out again
     this.lines.forEach(line => line.paint());
     this.root.dataset.painted = this.data.revision;
   }
@@ -101,6 +102,10 @@ class Row {
     );
   }
 
+  measure() {
+    this.strips.forEach(strip => strip.measure());
+  }
+
   paint() {
     this.strips.forEach(strip => strip.paint());
   }
@@ -118,8 +123,12 @@ class Strip {
     this.canvas.onpointerleave = () => say("");
   }
 
+  measure() {
+    this.width = this.box.clientWidth;
+  }
+
   paint() {
-    const {values, kind, chosen, blocked} = this.strip, high = HIGH[kind], width = this.box.clientWidth;
+    const {values, kind, chosen, blocked} = this.strip, {width} = this, high = HIGH[kind];
     if (!width) return;
     const pen = sharp(this.canvas, width, high), cell = Math.min(width / values.length, 48);
     const closed = new Set(blocked), shut = hatch(pen);
