@@ -154,7 +154,7 @@ def test_a_copy_is_what_stands_between_the_marks(name: str) -> None:
 
 
 def test_a_repetition_ends_with_the_round_it_began() -> None:
-    for probe in PROBES["again"]:
+    for probe in PROBES["repeat"]:
         words = probe.prompt.partition(": ")[2].split()
         assert words[-1] == words[0]
         assert len(set(words)) == len(words) - 1

@@ -51,7 +51,7 @@ def _after(kind: str, mark: str, keep: Callable[[str], bool] = lambda text: True
     return ask
 
 
-def _again(world: World) -> Iterator[Probe]:
+def _repeat(world: World) -> Iterator[Probe]:
     while True:
         text = world.document("again").text
         opening, _, listed = text.rstrip(".").partition(": ")
@@ -125,7 +125,7 @@ _LISTED = frozenset(word for row in (*NOUNS, *PLACES) for word in (row.pt, row.e
 
 SKILLS: dict[str, Callable[[World], Iterator[Probe]]] = {
     "copy": _after("copy", " =", lambda text: not _spelled(text)),
-    "again": _again,
+    "repeat": _repeat,
     "agreement": _agreement,
     "facts": _facts,
     "coreference": _coreference,
