@@ -25,11 +25,18 @@ from model.layers.masks import Mask
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 from model.transformer import Transformer
-from tests.browser.conftest import painted, settled
+from tests.browser.serving import painted, settled
 
 EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
 BEGIN = ENGLISH("shell.prompt.begin")
+ADDRESS = {"attention": "/", "masks": "/masks", "generation": "/generation", "size": "/size"}
+CANVASES = {
+    "attention": ("theatre", "ledger"),
+    "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
+    "generation": ("player", "dials", "gaze"),
+    "size": ("size-curve",),
+}
 
 
 # ---------------------------------------------------------------- the model's own numbers
@@ -72,6 +79,13 @@ def traced(text: str, mask: Mask | torch.Tensor | None = None) -> Trace:
 
 
 # ---------------------------------------------------------------- what the reader does
+
+
+def ready(page: Page, name: str) -> Page:
+    """Wait until every canvas of a page has been painted."""
+    for key in CANVASES[name]:
+        painted(page, key)
+    return settled(page)
 
 
 def write(page: Page, text: str) -> None:

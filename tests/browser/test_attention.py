@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import painted, settled
 from tests.browser.reading import ENGLISH, colour_of, lit, numbers, pieces_of, said, square, table, traced, write
 from tests.browser.reading import model as specimen
+from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento."
 

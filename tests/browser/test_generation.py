@@ -12,9 +12,9 @@ import torch
 from playwright.sync_api import Locator, Page, expect
 
 from model.generation import Sample, pick
-from tests.browser.conftest import painted, settled
 from tests.browser.reading import ENGLISH, ids_of, model, numbers, table, write
 from tests.browser.reading import tokenizer as speller
+from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento. Then"
 DIALS = Sample(temperature=0.8)  # as the page opens

@@ -12,8 +12,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from components.controls import mask as gallery
 from model.layers.masks import Mask, parse
-from tests.browser.conftest import painted, settled
 from tests.browser.reading import BEGIN, ENGLISH, ids_of, numbers, repainted, square, table, tokenizer, traced, write
+from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento."
 LENGTH = len(ids_of(TEXT))
