@@ -29,10 +29,11 @@ def test_the_coarse_code_keeps_weights_apart_that_a_linear_byte_would_lose() -> 
 
 
 def test_an_envelope_gives_back_header_and_parts() -> None:
-    parts = plate.squeeze([np.arange(9, dtype=np.uint8)]), plate.squeeze([np.zeros(3, np.uint8)])
+    parts = plate.squeeze([np.arange(9, dtype=np.uint8)]), plate.squeeze([np.zeros(3, np.uint8)]), plate.squeeze([np.zeros(plate.FEW + 1, np.uint8)])
     head, inside = plate.opened(plate.envelope({"tokens": ["céu", EVIL]}, *parts))
     assert head["tokens"] == ["céu", EVIL]
-    assert inside == [bytes(range(9)), bytes(3)]
+    assert inside == [bytes(range(9)), bytes(3), bytes(plate.FEW + 1)]
+    assert len(parts[2]) < 100
 
 
 def test_a_difference_keeps_its_signs_and_its_forbidden_cells() -> None:

@@ -1,6 +1,6 @@
 // What every canvas shares: unpacking what Python packed, colours, sharp text. Put before a component's own view.js.
 
-/** An envelope: its header, and its parts still compressed. */
+/** An envelope: its header, and its parts as they travelled. */
 function open(bytes) {
   const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + size)));
@@ -8,7 +8,9 @@ function open(bytes) {
   return {header, parts: header.parts.map(length => bytes.subarray(at, (at += length)))};
 }
 
+/** A part as it was: a small one comes behind a zero byte, with which no zlib stream begins. */
 async function inflate(part) {
+  if (part[0] === 0) return part.slice(1);
   const stream = new Blob([part]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }

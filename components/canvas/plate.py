@@ -1,8 +1,8 @@
 """What canvases share on the Python side: their scripts put together, and numbers packed for the browser.
 
-An envelope is the length of its header (uint32, little endian), the header as JSON, then parts that are each one zlib
-stream; the header's `parts` lists their lengths. Parts depend on numbers alone and may be shared by every reader; the
-header carries what is this reader's: words, choices, revision.
+An envelope is the length of its header (uint32, little endian), the header as JSON, then parts; the header's `parts` lists
+their lengths. A part is one zlib stream, or a zero byte and the bytes as they are. Parts depend on numbers alone and may be
+shared by every reader; the header carries what is this reader's: words, choices, revision.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from components import theme
 from model.errors import Refusal
 
 HERE = Path(__file__).parent
-Bytes = NDArray[np.uint8]
+FEW = 16_384  # bytes up to which a part travels as it is: a browser's inflating waits its turn, for longer than the bytes do
 
 
 def script(folder: Path, *shared: str) -> str:
@@ -57,15 +57,16 @@ def split(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
 def opened(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
     """An envelope's header and its parts, inflated: what the browser sees."""
     header, parts = split(data)
-    return header, [zlib.decompress(part) for part in parts]
+    return header, [part[1:] if part.startswith(b"\0") else zlib.decompress(part) for part in parts]
 
 
-def squeeze(planes: Sequence[Bytes]) -> bytes:
-    """Planes of bytes one after the other, compressed for speed rather than size."""
-    return zlib.compress(b"".join(plane.tobytes() for plane in planes), 1)
+def squeeze(planes: Sequence[NDArray[Any]]) -> bytes:
+    """Arrays one after the other as a part: as they are where they are few bytes, else compressed for speed rather than size."""
+    data = b"".join(plane.tobytes() for plane in planes)
+    return b"\0" + data if len(data) <= FEW else zlib.compress(data, 1)
 
 
-def rooted(values: NDArray[np.floating[Any]], *, fine: bool) -> list[Bytes]:
+def rooted(values: NDArray[np.floating[Any]], *, fine: bool) -> list[NDArray[np.uint8]]:
     """Numbers from 0 to 1 as codes of their square roots, which keeps small ones apart: one plane of bytes (0.6 within
     0.003), or with `fine` two, high bytes first (0.6 within 0.00002)."""
     roots = np.sqrt(np.clip(values, 0, 1))
@@ -75,7 +76,7 @@ def rooted(values: NDArray[np.floating[Any]], *, fine: bool) -> list[Bytes]:
     return [(codes >> 8).astype(np.uint8), (codes & 255).astype(np.uint8)]
 
 
-def unrooted(planes: Sequence[Bytes]) -> NDArray[np.float64]:
+def unrooted(planes: Sequence[NDArray[np.uint8]]) -> NDArray[np.float64]:
     """What `rooted` packed, as the browser reads it."""
     if len(planes) == 1:
         return (planes[0] / 255) ** 2

@@ -109,7 +109,9 @@ def _figure(traces: list[dict[str, Any]], layout: Mapping[str, Any], across: dic
 
 
 def _axis(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    return {**shared, **own, "title": {**shared["title"], "text": own["title"]}, "automargin": False}
+    """An axis whose labels are not measured against the chart's edges: the margins have room for them."""
+    fixed = {"automargin": False, "ticklabeloverflow": "allow"}
+    return {**shared, **own, "title": {**shared["title"], "text": own["title"]}, **fixed}
 
 
 def _signed(value: float) -> str:

@@ -32,7 +32,7 @@ Booleans = NDArray[np.bool_]
 LAYER = state.integer("m.layer", 0, 0, 96)
 HEAD = state.integer("m.head", 0, 0, 128)
 
-BREATH = 0.05  # seconds between the canvases and the charts: what arrives together is painted together, at the pace of the slowest
+BREATH = 0.05  # seconds between the canvases and the rest: what arrives together is painted together, at the pace of the slowest
 LISTED = 256  # tokens up to which the table lists every pair
 LEAST = 0.001  # above that, the change from which it does
 
@@ -62,12 +62,10 @@ def bench(session: Session) -> None:
         _painting(session, allowed)
     with middle:
         where(session, str(shown))
-    with right:
-        _controls(session, name, length)
-        following = st.container()
     time.sleep(BREATH)
     default, masked = _traces(session, str(shown))
-    with following:
+    with right:
+        _controls(session, name, length)
         _next(session, masking.next_tokens(default, masked))
     left, right = st.columns([11, 10], gap="large")
     with left:

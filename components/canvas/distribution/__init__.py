@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -84,12 +83,12 @@ WORDS = (
 
 def pack(logits: NDArray[np.floating[Any]]) -> bytes:
     """Logits as 32-bit numbers, little end first: exactly what Python chooses from."""
-    return zlib.compress(logits.astype("<f4").tobytes(), 1)
+    return plate.squeeze([logits.astype("<f4")])
 
 
 def pack_pieces(pieces: Sequence[str]) -> bytes:
     """Every token of the vocabulary as it can be seen."""
-    return zlib.compress(json.dumps([plate.visible(piece) for piece in pieces], ensure_ascii=False).encode(), 6)
+    return plate.squeeze([np.frombuffer(json.dumps([plate.visible(piece) for piece in pieces], ensure_ascii=False).encode(), np.uint8)])
 
 
 def header(words: Words, scene: Scene, dials: Dials, answered: int) -> dict[str, Any]:

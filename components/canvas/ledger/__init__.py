@@ -70,7 +70,7 @@ def layout(words: Words, ledger: Ledger) -> dict[str, Any]:
 def pack(words: Words, ledger: Ledger) -> bytes:
     """The layout, and every strip's numbers one after the other as float32 (little endian)."""
     numbers = np.concatenate([strip.values for line in ledger.lines for strip in line.strips]).astype("<f4")
-    return plate.envelope(layout(words, ledger), plate.squeeze([numbers.view(np.uint8)]))
+    return plate.envelope(layout(words, ledger), plate.squeeze([numbers]))
 
 
 def _line(words: Words, line: Line) -> dict[str, Any]:

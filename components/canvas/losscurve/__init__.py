@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,8 +141,8 @@ def pack(chart: Chart) -> bytes:
     """An envelope of plate.js: all but the points as its header, then x, y and raw of each line as float32."""
     header = {field.name: plate.plain(getattr(chart, field.name)) for field in dataclasses.fields(chart) if field.name != "lines"}
     header |= {"colours": PAIR, "lines": [{"name": line.name, "tip": line.tip, "count": len(line.x)} for line in chart.lines]}
-    numbers = [np.asarray(column, "<f4").tobytes() for line in chart.lines for column in (line.x, line.y, line.raw)]
-    return plate.envelope(header, zlib.compress(b"".join(numbers), 1))
+    numbers = [np.asarray(column, "<f4") for line in chart.lines for column in (line.x, line.y, line.raw)]
+    return plate.envelope(header, plate.squeeze(numbers))
 
 
 _view = component("vitrine.losscurve", html='<div class="losscurve"></div>', js=plate.script(HERE), css=plate.style(HERE, "plate.css"))
