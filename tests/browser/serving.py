@@ -49,7 +49,7 @@ def serving(app_file: Path = ROOT / "app.py") -> Iterator[Server]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(app_file), "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(app_file), "--server.headless", "true", "--server.port", str(port)]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:
