@@ -31,7 +31,7 @@ window.lap = (event, keys, patience) => new Promise((resolve, reject) => {
   addEventListener(event, ({timeStamp}) => { began = timeStamp; before = keys.map(picture); }, {capture: true, once: true});
   const look = () => {
     const now = performance.now();
-    keys.forEach((key, i) => { if (began !== null && picture(key) !== before[i]) took[key] ??= now - began; });
+    if (began !== null) keys.forEach((key, i) => { if (!(key in took) && picture(key) !== before[i]) took[key] = now - began; });
     const missing = keys.filter(key => !(key in took));
     if (!missing.length) resolve(took);
     else if (now > deadline) reject(new Error(`after ${event}: ${missing} stayed as they were`));

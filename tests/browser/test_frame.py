@@ -9,6 +9,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
+from components.i18n import Words
 from tests.browser.conftest import Visit, settled
 
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
@@ -44,6 +45,15 @@ def test_no_request_leaves_the_machine(visit: Callable[..., Visit]) -> None:
     assert len(list(each_page(seen.page))) == 4
     assert seen.traffic.hosts <= {"localhost", "127.0.0.1", ""}
     assert seen.traffic.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/", "attention"), ("/attention", "attention"), ("/masks", "masks"), ("/generation", "generation"), ("/size", "size")]
+)
+def test_every_page_answers_at_its_own_address_and_the_first_at_the_bare_one_too(tab: Callable[..., Page], path: str, name: str) -> None:
+    page = tab(path)
+    expect(page.locator(".st-key-menu a[aria-current]")).to_have_text(Words("en")(f"shell.menu.{name}"))
+    expect(page.get_by_role("dialog")).to_have_count(0)
 
 
 def test_the_browsers_language_is_the_first_guess_and_the_switch_changes_it(visit: Callable[..., Visit]) -> None:
