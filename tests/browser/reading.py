@@ -10,6 +10,7 @@ import re
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import pandas as pd
@@ -29,6 +30,7 @@ from tests.browser.serving import painted, settled
 
 EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
+QUIET = 50  # milliseconds without a run, once what was waited for is there
 BEGIN = ENGLISH("shell.prompt.begin")
 ADDRESS = {"attention": "/", "masks": "/masks", "generation": "/generation", "size": "/size"}
 CANVASES = {
@@ -85,7 +87,12 @@ def ready(page: Page, name: str) -> Page:
     """Wait until every canvas of a page has been painted."""
     for key in CANVASES[name]:
         painted(page, key)
-    return settled(page)
+    return settled(page, QUIET)
+
+
+def address(name: str, text: str, **fields: object) -> str:
+    """The address of a page with a text already written, and other fields (`g_n` for `g.n`)."""
+    return f"{ADDRESS[name]}?{urlencode({'text': text} | {field.replace('_', '.'): value for field, value in fields.items()})}"
 
 
 def write(page: Page, text: str) -> None:
@@ -94,14 +101,14 @@ def write(page: Page, text: str) -> None:
     area.fill(text)
     area.press("Control+Enter")
     expect(page.locator(".st-key-chips li")).to_have_count(len(ids_of(text)))
-    settled(page)
+    settled(page, QUIET)
 
 
 def go(page: Page, name: str) -> None:
     """Take the menu's way to a page."""
     page.locator(".st-key-menu a").get_by_text(ENGLISH(f"shell.menu.{name}"), exact=True).click()
     expect(page.locator(".st-key-menu a[aria-current]")).to_have_text(ENGLISH(f"shell.menu.{name}"))
-    settled(page)
+    settled(page, QUIET)
 
 
 def link(page: Page) -> str:
@@ -111,14 +118,14 @@ def link(page: Page) -> str:
     address = field.input_value()
     page.keyboard.press("Escape")
     expect(field).to_have_count(0)
-    settled(page)
+    settled(page, QUIET)
     return address
 
 
 def repainted(page: Page, key: str, before: str) -> str:
     """Wait until the canvas under `key` no longer says what it said before; return what it says."""
     expect(page.locator(f".st-key-{key} [data-painted]").first).not_to_have_attribute("data-painted", before)
-    settled(page)
+    settled(page, QUIET)
     return painted(page, key)
 
 
@@ -127,11 +134,11 @@ def repainted(page: Page, key: str, before: str) -> str:
 
 def table(page: Page, key: str, text: tuple[str, ...] = ()) -> pd.DataFrame:
     """The numbers of an exhibit, as its CSV has them; the columns `text` are text even where they look like numbers."""
-    settled(page)
+    settled(page, QUIET)
     button = page.locator(f".st-key-csv-{key} button")
     if not button.count():
         page.locator(f".st-key-numbers-{key} summary").click()
-        settled(page)
+        settled(page, QUIET)
     with page.expect_download() as coming:
         button.click()
     return pd.read_csv(coming.value.path(), keep_default_na=False, dtype=dict.fromkeys(text, str))
@@ -170,7 +177,7 @@ def pictures(page: Page, within: str = "[data-testid=stMain]") -> list[str]:
     """Every canvas on the page, pixel by pixel, as the browser would save it; the pointer and the focus out of the way."""
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement?.blur()")
-    settled(page)
+    settled(page, QUIET)
     return page.evaluate(
         """async selector => {
             await document.fonts.ready;

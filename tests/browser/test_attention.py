@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.reading import ENGLISH, colour_of, lit, numbers, pieces_of, said, square, table, traced, write
+from tests.browser.reading import ENGLISH, address, colour_of, lit, numbers, pieces_of, ready, said, square, table, traced, write
 from tests.browser.reading import model as specimen
 from tests.browser.serving import painted, settled
 
@@ -47,14 +47,14 @@ def weights(page: Page, side: int) -> NDArray[np.float64]:
 
 @pytest.fixture
 def page(tab: Callable[..., Page]) -> Page:
-    """The front page, a sentence typed into it."""
-    page = tab("/")
+    """The page with a sentence on it."""
+    return ready(tab(address("attention", TEXT)), "attention")
+
+
+def test_a_typed_sentence_is_drawn_with_the_models_own_weights(tab: Callable[..., Page]) -> None:
+    page = ready(tab("/"), "attention")
     write(page, TEXT)
     expect(tokens(page, 0)).to_contain_text(pieces_of(TEXT))
-    return page
-
-
-def test_a_typed_sentence_is_drawn_with_the_models_own_weights(page: Page) -> None:
     pattern, length = traced(TEXT).pattern, len(pieces_of(TEXT))
     layer, head, query, key = chosen(page)
     own = pattern(layer)[head].numpy()

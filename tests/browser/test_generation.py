@@ -12,9 +12,9 @@ import torch
 from playwright.sync_api import Locator, Page, expect
 
 from model.generation import Sample, pick
-from tests.browser.reading import ENGLISH, ids_of, model, numbers, table, write
+from tests.browser.reading import ENGLISH, QUIET, address, ids_of, model, numbers, ready, table, write
 from tests.browser.reading import tokenizer as speller
-from tests.browser.serving import painted, settled
+from tests.browser.serving import settled
 
 TEXT = "Ana gave the key to Bento. Then"
 DIALS = Sample(temperature=0.8)  # as the page opens
@@ -31,7 +31,7 @@ def position(page: Page) -> Locator:
 def stands(page: Page, at: int, count: int) -> None:
     """Wait until the cursor is behind token `at` of `count`."""
     expect(position(page)).to_have_text(ENGLISH("generation.player.position", at=at, count=count))
-    settled(page)
+    settled(page, QUIET)
 
 
 def press(page: Page, name: str) -> None:
@@ -72,16 +72,15 @@ def dial(page: Page, name: str) -> Locator:
 
 @pytest.fixture
 def page(tab: Callable[..., Page]) -> Page:
-    """The generation page with a text to continue, nothing written yet, and no end of the document to stop at."""
-    page = tab("/generation?g.stop=0")
-    painted(page, "player")
+    """The page with a text to continue, nothing written yet, and no end of the document to stop at."""
+    return ready(tab(address("generation", TEXT, g_n=0, g_stop=0)), "generation")
+
+
+def test_ten_tokens_are_the_models_own_and_the_cache_grows_with_them(tab: Callable[..., Page]) -> None:
+    page = ready(tab("/generation?g.stop=0"), "generation")
     write(page, TEXT)
     press(page, "restart")
     stands(page, 0, 0)
-    return page
-
-
-def test_ten_tokens_are_the_models_own_and_the_cache_grows_with_them(page: Page) -> None:
     for number in range(1, 11):
         press(page, "step")
         stands(page, number, number)

@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from components.controls import mask as gallery
 from model.layers.masks import Mask, parse
-from tests.browser.reading import BEGIN, ENGLISH, ids_of, numbers, repainted, square, table, tokenizer, traced, write
+from tests.browser.reading import BEGIN, ENGLISH, address, ids_of, numbers, ready, repainted, said, square, table, tokenizer, traced
 from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento."
@@ -58,11 +58,8 @@ def assert_follows(page: Page, mask: Mask | torch.Tensor) -> None:
 
 @pytest.fixture
 def page(tab: Callable[..., Page]) -> Page:
-    """The masks page, a sentence typed into it."""
-    page = tab("/masks")
-    painted(page, "painter")
-    write(page, TEXT)
-    return page
+    """The page with a sentence on it."""
+    return ready(tab(address("masks", TEXT)), "masks")
 
 
 def test_every_pattern_is_applied_to_the_same_model_and_text(page: Page) -> None:
@@ -73,7 +70,7 @@ def test_every_pattern_is_applied_to_the_same_model_and_text(page: Page) -> None
             assert gallery.recognised(parse(spec))[0] == name
             np.testing.assert_array_equal(allowed, parse(spec).build(LENGTH).numpy())
         assert_follows(page, torch.from_numpy(allowed))
-        remaining, all_of_them = numbers(page.locator(".st-key-exhibit-mask .v-reading").inner_text())[:2]
+        remaining, all_of_them = numbers(said(page, "mask"))[:2]
         assert (remaining, all_of_them) == (allowed.sum(), LENGTH**2)
 
 
@@ -94,7 +91,7 @@ def test_a_pattern_is_chosen_with_the_keyboard_and_its_slider_moves_its_number(p
 
 def test_the_three_maps_are_one_head_by_default_under_the_mask_and_their_difference(page: Page) -> None:
     choose(page, "bidirectional")
-    layer, head = (int(number) - 1 for number in numbers(page.locator(".st-key-exhibit-maps .v-reading").inner_text())[:2])
+    layer, head = (int(number) - 1 for number in numbers(said(page, "maps"))[:2])
     frame = table(page, "maps")
     names = {name: ENGLISH(f"masks.table.{name}") for name in ("row", "column", "default", "masked", "difference")}
     default, masked = traced(TEXT).pattern(layer)[head].numpy(), traced(TEXT, parse("bidirectional")).pattern(layer)[head].numpy()

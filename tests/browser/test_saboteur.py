@@ -60,12 +60,14 @@ def test_any_text_is_data(tab: Callable[..., Page], name: str) -> None:
 RUBBISH = ["", "x", "-1", "9" * 30, "1e309", "nan", "🦜\u202e", "<script>alert(1)</script>", "~1AAAA", "\x00%00", "{0}~{1}~" * 30]
 
 
-@pytest.mark.parametrize(("rubbish", "name"), [(rubbish, list(ADDRESS)[at % 4]) for at, rubbish in enumerate(RUBBISH)], ids=range(len(RUBBISH)))
-def test_a_forged_link_opens_the_page_at_its_defaults_and_says_so(tab: Callable[..., Page], rubbish: str, name: str) -> None:
-    forged = urlencode({field.name: rubbish for field in FIELDS})
-    page = ready(tab(f"{ADDRESS[name]}?{forged}"), name)
+@pytest.mark.parametrize("name", ADDRESS)
+def test_a_forged_link_opens_the_page_at_its_defaults_and_says_so(tab: Callable[..., Page], name: str) -> None:
+    first = list(ADDRESS).index(name)
+    forged = {field.name: RUBBISH[(first + 3 * at) % len(RUBBISH)] for at, field in enumerate(FIELDS)}
+    page = ready(tab(f"{ADDRESS[name]}?{urlencode(forged)}"), name)
     expect(page.locator(".v-note").first).to_contain_text("m.paint")
-    go(page, "generation" if name == "attention" else "attention")
+    write(page, "The sky is")
+    ready(page, name)
 
 
 EXTREMES = {

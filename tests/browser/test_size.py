@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import psutil
-import pytest
 from playwright.sync_api import Page, expect
 
 from components.experiments import EXPERIMENTS, LIVE
 from components.spelling import differences
 from tests.browser.conftest import Visit
-from tests.browser.reading import ENGLISH, go, link, said, table, write
+from tests.browser.reading import ENGLISH, go, link, ready, said, table, write
 from tests.browser.serving import Server, painted, settled
 
 TEXT = "Ana gave the key to Bento."
@@ -155,13 +154,12 @@ def test_closing_the_tab_ends_the_run(tab: Callable[..., Page], running: Server)
     assert eventually(worker not in threads(process) for _ in iter(int, 1)), "the run outlived its tab"
 
 
-@pytest.mark.parametrize("leave", ["attention", "masks"])
-def test_a_run_goes_on_while_its_reader_visits_another_page(tab: Callable[..., Page], leave: str) -> None:
+def test_a_run_goes_on_while_its_reader_visits_another_page(tab: Callable[..., Page]) -> None:
     page = tab(LONG)
     press(page, "train")
     trained(page, 5)
-    go(page, leave)
-    painted(page, "theatre" if leave == "attention" else "painter")
+    go(page, "attention")
+    ready(page, "attention")
     go(page, "size")
     trained(page, 6)
     stop(page)
