@@ -6,14 +6,14 @@ from typing import Any
 
 import streamlit as st
 
-from components import permalink, theme, warmup
+from components import library, permalink, state, theme, warmup
 from components.canvas.frame import frame
-from components.controls import header, prompt
+from components.controls import header, opening, prompt
 from components.i18n import Words
-from components.page import Page, Session, guarded, note
-from components.pages import attention, generation, masks, size
+from components.page import UNREAD, Page, Session, guarded, note
+from components.pages import attention, families, generation, masks, paper, positions, size
 
-PAGES = (attention.PAGE, masks.PAGE, generation.PAGE, size.PAGE)
+PAGES = (attention.PAGE, masks.PAGE, generation.PAGE, size.PAGE, families.PAGE, positions.PAGE, paper.PAGE)
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
     palette = header.palette()
     st.html(f"<style>{theme.css(header.worn())}</style>")
     warmup.warm()
+    library.recall(state.get(header.MODEL))
     specimen = header.specimen()
 
     def opened(page: Page, **at: Any) -> st.Page:
@@ -40,9 +41,11 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
     front = opened(PAGES[0], default=True, url_path="")  # the first page once more: Streamlit's default answers at the bare address only
     chosen = st.navigation([front, *menu.values()], position="hidden")
     st.set_page_config(page_title=f"{chosen.title} · {words('shell.name')}")
-    frame(words.language, palette.name, 0 if chosen is front else list(menu.values()).index(chosen))
-    header.header(words, palette, specimen, menu)
-    session = Session(words, palette, specimen, prompt.prompt(words, specimen), menu)
+    place = 0 if chosen is front else list(menu.values()).index(chosen)
+    frame(words.language, palette.name, place)
+    header.header(words, palette, menu, opening.door)
+    opening.opening(words)
+    session = Session(words, palette, specimen, prompt.prompt(words, specimen) if PAGES[place].reads else UNREAD, menu)
     if refused:
         note(session, words("shell.link.refused", names=", ".join(refused)))
     if header.missing():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
@@ -20,13 +21,20 @@ import torch
 
 from components import state
 from model import checkpoints
+from model.analysis.places import Where, built, own
 from model.checkpoints import Loaded
+from model.config import Config
+from model.cost import parameters
 from model.errors import Refusal
-from model.layers import masks
+from model.generation import generate
+from model.layers.masks import parse
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 
 EMBEDDED = Path(__file__).parents[1] / "model" / "embedded"
+"""The decoder that ships; the others stand beside it, in folders of these names."""
+BESIDE = ("masked", "translator")
+NAME = "Vitrine"
 MEGABYTE = 1_000_000
 ADOPTED = 6
 """How many models of its own a session keeps; the oldest leaves first."""
@@ -42,6 +50,11 @@ class Specimen:
     parameters: int = field(compare=False)
     tracer: Tracer = field(compare=False, repr=False)
     turn: threading.Lock = field(compare=False, repr=False, default_factory=threading.Lock)
+
+    @property
+    def config(self) -> Config:
+        """Its shape and arithmetic."""
+        return self.loaded.model.config
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -105,35 +118,73 @@ def _payloads() -> Shelf:
 
 
 def _trace_bytes(trace: Trace) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in (trace.logits, trace.mask, *trace.sites.values()))
+    about = [tensor for tensor in (trace.source_mask, trace.across) if tensor is not None]
+    return sum(tensor.numel() * tensor.element_size() for tensor in (trace.logits, trace.mask, *about, *trace.sites.values()))
 
 
 # ---------------------------------------------------------------- specimens
 
 
+@dataclass(frozen=True)
+class Offer:
+    """A model that can be chosen: what a link calls it, its name, and how many parameters it has. It need not be in memory."""
+
+    id: str
+    name: str
+    parameters: int
+
+
 @st.cache_resource(show_spinner=False)
+def _shipped() -> tuple[Offer, ...]:
+    """The models that ship, the decoder first, each under its folder's name; only their configurations are read."""
+    names = ("", *(name for name in BESIDE if _folder(name).is_dir()))
+    configs = (checkpoints.read_config(_folder(name) / "config.json")[1] for name in names)
+    return tuple(Offer(name, _shown(name), parameters(config)) for name, config in zip(names, configs, strict=True))
+
+
+@st.cache_resource(show_spinner=False)
+def shipped(name: str) -> Specimen:
+    """A model that ships, loaded when it is first asked for: the decoder ("") or the one in the folder of this name."""
+    return specimen(checkpoints.load(_folder(name)), _shown(name))
+
+
+def _shown(name: str) -> str:
+    return f"{NAME} {name}".strip()
+
+
+def _folder(name: str) -> Path:
+    return EMBEDDED.with_name(name) if name else EMBEDDED
+
+
 def embedded() -> Specimen:
-    """The model that is shipped with the house."""
-    return specimen(checkpoints.load(EMBEDDED), "Vitrine")
+    """The decoder that ships with the house."""
+    return shipped("")
 
 
 def adopt(loaded: Loaded, name: str) -> Specimen:
     """Make a freshly trained model choosable on every page of this session."""
-    adopted, kept = specimen(loaded, name), _adopted()
+    return keep(specimen(loaded, name))
+
+
+def keep(adopted: Specimen) -> Specimen:
+    """Make a model that is ready choosable on every page of this session."""
+    kept = _adopted()
     kept[adopted.id] = adopted
     while len(kept) > ADOPTED:
         kept.pop(next(iter(kept)))
     return adopted
 
 
-def specimens() -> tuple[Specimen, ...]:
-    """The models this session may look at, the embedded one first."""
-    return embedded(), *_adopted().values()
+def offers() -> tuple[Offer, ...]:
+    """The models this session may look at, the shipped ones first."""
+    return *_shipped(), *(Offer(own.id, own.name, own.parameters) for own in _adopted().values())
 
 
 def specimen_of(id: str) -> Specimen | None:
-    """The session's model with this identity ("" is the embedded one), or `None` if this session has none such."""
-    return embedded() if not id else next((specimen for specimen in specimens() if specimen.id == id), None)
+    """The session's model that a link calls so ("" is the embedded one), or `None` if this session has none such."""
+    if any(offer.id == id for offer in _shipped()):
+        return shipped(id)
+    return _adopted().get(id)
 
 
 def _adopted() -> dict[str, Specimen]:
@@ -152,19 +203,42 @@ def specimen(loaded: Loaded, name: str) -> Specimen:
 # ---------------------------------------------------------------- work
 
 
-def traced(specimen: Specimen, ids: Sequence[int], mask: str = "causal") -> Trace:
-    """Everything that happens in `specimen` on `ids` under a mask specification. Shared: read it, never write into it.
+def traced(specimen: Specimen, ids: Sequence[int], mask: str = "", *, source: Sequence[int] = (), where: Where | None = None) -> Trace:
+    """Everything that happens in `specimen` on `ids`, for an encoder–decoder about a `source`. Shared: read it, never write into it.
 
-    Raises `Refusal` for a mask that cannot be read.
+    A `mask` specification replaces the model's own in one place, `where`: among the tokens of the main stack unless told. Raises
+    `Refusal` for a mask that cannot be read.
     """
-    ids = tuple(ids)
+    ids, source, where = tuple(ids), tuple(source), where or Where(specimen.config.main)
+    changed = bool(mask) and parse(mask) != own(specimen.config, where)
 
     def make() -> Trace:
-        allowed = None if mask == "causal" else masks.parse(mask).build(len(ids))
+        queries = len(source) if source and where.stack == "encoder" else len(ids)
+        given: dict[str, Any] = {_named(specimen.config, where): built(parse(mask), where, queries, len(source))} if changed else {}
+        about = torch.tensor(source) if source else None
         with specimen.turn:
-            return specimen.tracer.trace(torch.tensor(ids), mask=allowed).clone()
+            return specimen.tracer.trace(torch.tensor(ids), source=about, **given).clone()
 
-    return _traces().get((specimen.id, ids, mask), make)
+    return _traces().get((specimen.id, ids, source, (where, mask) if changed else None), make)
+
+
+def _named(config: Config, where: Where) -> str:
+    """What the tracer calls the mask of this place."""
+    return "across" if where.branch == "cross" else "mask" if where.stack == config.main else "source_mask"
+
+
+def written(specimen: Specimen, source: Sequence[int], begin: int, end: int | None) -> tuple[int, ...]:
+    """What an encoder–decoder makes of a `source`: from the token `begin` on always the likeliest token, until `end`, which is left out,
+    or until it has written twice as much as it read and a little more."""
+    source = tuple(source)
+
+    def make() -> bytes:
+        steps = generate(specimen.loaded.model, (begin,), tokens=2 * len(source) + 16, stop=end, source=source)
+        return array("q", (begin, *(step.id for step in steps if step.id != end))).tobytes()
+
+    kept = array("q")
+    kept.frombytes(packed("compute.written", specimen.id, source, begin, end, make=make))
+    return tuple(kept)
 
 
 def packed(name: str, *key: Hashable, make: Callable[[], bytes]) -> bytes:

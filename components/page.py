@@ -30,14 +30,39 @@ _log = logging.getLogger("vitrine")
 
 @dataclass(frozen=True)
 class Prompt:
-    """The reader's text as the model reads it: the begin token first, `known` false for pieces from outside the micro-world,
-    `cut` tokens dropped at the end because the model's context holds no more."""
+    """The reader's text as the model reads it: `ids` and what they show, `known` false for pieces from outside the micro-world, `cut`
+    tokens dropped at the end because the model's context holds no more.
+
+    `opening` of the ids were not written by the reader but open every text of this model, and `closing` end it. `blanks` are the places
+    of tokens to be filled in, `unread` what stands in the text and is no token of the model. For an encoder–decoder this is the target,
+    about a `source`; `own` says that the model wrote it, likeliest token by likeliest token, because the reader left it empty.
+    """
 
     text: str
     ids: tuple[int, ...]
     pieces: tuple[str, ...]
     known: tuple[bool, ...]
     cut: int
+    opening: int = 1
+    closing: int = 0
+    blanks: tuple[int, ...] = ()
+    source: Prompt | None = None
+    own: bool = False
+    unread: tuple[str, ...] = ()
+
+    @property
+    def source_ids(self) -> tuple[int, ...]:
+        """The source's ids; none where there is no source."""
+        return self.source.ids if self.source else ()
+
+    @property
+    def given(self) -> tuple[int, ...]:
+        """The ids the reader gave: without what the model wrote itself."""
+        return self.ids[: self.opening] if self.own else self.ids
+
+
+UNREAD = Prompt("", (), (), (), 0)
+"""What a page is given that reads no text."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +79,13 @@ class Session:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its name (address, prefix of its words and of its link parameters), its renderer, its fields."""
+    """A page: its name (address, prefix of its words and of its link parameters), its renderer, its fields, and whether it reads
+    the reader's text; where it does not, the field for it stays away."""
 
     name: str
     render: Callable[[Session], None]
     fields: tuple[Field[Any], ...]
+    reads: bool = True
 
 
 # ---------------------------------------------------------------- blocks
@@ -70,10 +97,10 @@ def guarded(words: Words) -> Iterator[None]:
     try:
         yield
     except Refusal as refused:
-        _say(words.refusal(refused))
+        calm(words.refusal(refused))
     except Exception:
         _log.exception("a part of the screen failed")
-        _say(words("shell.trouble.unexpected"))
+        calm(words("shell.trouble.unexpected"))
 
 
 def block(
@@ -130,10 +157,11 @@ def read_aloud(sentence: str) -> None:
 
 def note(session: Session, sentence: str) -> None:
     """A calm notice: something was refused, cut or left out, and what would work. Plain text."""
-    _say(sentence)
+    calm(sentence)
 
 
-def _say(sentence: str) -> None:
+def calm(sentence: str) -> None:
+    """The same, where there is no session yet."""
     st.html(f'<p class="v-note" role="status">{html.escape(sentence)}</p>')
 
 

@@ -17,14 +17,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from model.analysis import skills
-from model.config import Config
+from model.config import Config, Decoder, Encoder, EncoderDecoder
 from model.cost import activation_bytes, gradient_bytes, optimiser_bytes, parameters, training_flops
 from model.errors import Refusal
-from model.generation import Sample, generate
+from model.generation import Sample, fill_blanks, generate
 from model.space import Interval
 from model.text.skills import held_out
 from model.text.tokenizer import BEGIN, Tokenizer
 from model.training import SGD, Clip, Recipe, Step, usual_rate
+from model.training.objective import tokenizer, usual
 from model.training.session import Preset, Session, begin
 
 STEP_FLOPS = 40e9
@@ -172,6 +173,12 @@ def _mean(rows: Sequence[tuple[float, float, float, float]]) -> tuple[float, flo
     return step, tokens, seconds, loss
 
 
+def least(plans: Sequence[Plan]) -> float | None:
+    """The least a token can cost, in nats, where it is known exactly: for models that continue texts. What is paid for a blank, or
+    for a word of a translation, has no such floor."""
+    return floor() if plans and all(isinstance(plan.config.form, Decoder) for plan in plans) else None
+
+
 @cache
 def floor() -> float:
     """The exact floor in nats per token: over held-out documents, each counted with the begin token that ends it, as in training."""
@@ -188,8 +195,8 @@ class Verdict:
 
 
 def judge(session: Session) -> Verdict | None:
-    """Examine a trained model; `None` for one that cannot read the rows of the examination."""
-    if session.model.config.context < skills.ROW:
+    """Examine a trained model; `None` for one that continues no texts, or cannot read the rows of the examination."""
+    if session.model.config.context < skills.ROW or not isinstance(session.model.config.form, Decoder):
         return None
     documents = held_out(EXAMINED)
     nats, _ = skills.loss(session.model, session.tokenizer, documents)
@@ -201,7 +208,8 @@ def judge(session: Session) -> Verdict | None:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the model made of `opening` after so many tokens and seconds of training, its loss then being about `loss`."""
+    """What the model made of `opening` after so many tokens and seconds of training, its loss then being about `loss`: the text it
+    went on with, the last word it was not shown, or the translation, as its form is."""
 
     tokens: int
     seconds: float
@@ -214,7 +222,7 @@ class Attempt:
     """One run from nothing. `work` is the job's generator; the rest is for reading."""
 
     def __init__(self, plan: Plan, opening: str) -> None:
-        self.tokenizer, self.opening = Tokenizer.for_world(), opening
+        self.tokenizer, self.opening = tokenizer(usual(plan.config)), opening
         self.plan = plan.speaking(self.tokenizer.size)
         self.step: Step | None = None
         self.curve = Curve()
@@ -244,12 +252,28 @@ class Attempt:
         return self.step.step if self.step else 0
 
     def _write(self, tokens: int, seconds: float, loss: float) -> None:
+        opening, text = self._made()
+        self.written = (*self.written, Written(tokens, seconds, loss, opening, text))
+
+    def _made(self) -> tuple[str, str]:
+        """The opening as it was given, and what the model makes of it now."""
         assert self.session is not None
-        ids = (self.tokenizer.begin, *self.tokenizer.encode(self.opening).ids)[: self.plan.config.context // 2]
+        model, begin = self.session.model, self.tokenizer.begin
         choose = Sample(temperature=0.7, seed=self.plan.seed)
-        new = [made.id for made in generate(self.session.model, ids, choose, WRITTEN_TOKENS)]
-        opening, whole = self._read(ids[1:]), self._read([*ids[1:], *new])
-        self.written = (*self.written, Written(tokens, seconds, loss, opening, whole.removeprefix(opening)))
+        read = tuple(self.tokenizer.encode(self.opening).ids[: self.plan.config.context // 2 - 1])
+        match self.plan.config.form:
+            case Decoder():
+                new = [made.id for made in generate(model, (begin, *read), choose, WRITTEN_TOKENS)]
+                opening = self._read(read)
+                return opening, self._read([*read, *new]).removeprefix(opening)
+            case Encoder():
+                assert self.tokenizer.blank is not None
+                filled = [made.id for made in fill_blanks(model, (begin, *read[:-1], self.tokenizer.blank), self.tokenizer.blank)]
+                opening = self._read(read[:-1])
+                return opening, self._read([*read[:-1], *filled]).removeprefix(opening)
+            case EncoderDecoder():
+                target = generate(model, (begin,), tokens=WRITTEN_TOKENS, stop=begin, source=(begin, *read))
+                return f"{self._read(read)} → ", self._read([made.id for made in target]).removesuffix(BOUNDARY)
 
     def _read(self, ids: Sequence[int]) -> str:
         return self.tokenizer.decode(tuple(ids)).replace(BEGIN, BOUNDARY)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import math
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import streamlit as st
+from streamlit.runtime.state import get_session_state
 
 from model.errors import Refusal
 
@@ -23,8 +25,11 @@ T = TypeVar("T")
 _VALUES = "vitrine.values"
 _REFUSED = "vitrine.refused"
 _REMEMBERED = "vitrine.remembered"
+_REPLACED = "vitrine.replaced"
 _PACKED = "~1"
 _PLAIN_LIMIT = 240
+ECHO = 1.0
+"""Seconds in which a browser may still repeat what a widget held before the server changed it."""
 
 
 @dataclass(frozen=True)
@@ -168,14 +173,15 @@ def bind(field: Field[T], then: Callable[[], None] | None = None, shown: T | Non
     key = f"w:{field.name}"
     value = get(field) if shown is None else shown
     if key not in st.session_state or st.session_state[key] != value:
+        _replaced()[key] = (st.session_state.get(key), time.monotonic())
         st.session_state[key] = value
 
     def changed() -> None:
-        value = st.session_state[key]
-        if value is None:
+        given = st.session_state[key]
+        if given is None or given == value or _echoed(key, given):
             return
         try:
-            put(field, value if accept is None else accept(value))
+            put(field, given if accept is None else accept(given))
         except Refusal as refused:
             _refusals()[field.name] = refused
         else:
@@ -183,6 +189,19 @@ def bind(field: Field[T], then: Callable[[], None] | None = None, shown: T | Non
                 then()
 
     return {"key": key, "on_change": changed}
+
+
+def _echoed(key: str, given: Any) -> bool:
+    """Whether what a browser gave is no wish. It sends every widget's value along with whatever the reader does; what it sends
+    before it has heard of the server's change is what the widget held until then. A reader who goes back to that moves nothing else."""
+    before, when = _replaced().get(key, (None, -math.inf))
+    return given == before and time.monotonic() - when < ECHO and _moved() > 1
+
+
+def _moved() -> int:
+    """How many widgets the message that called this callback has changed; Streamlit counts them, but tells nobody."""
+    session = getattr(get_session_state(), "_state")  # noqa: B009 – no public name leads there
+    return sum(session._widget_changed(widget) for widget in session._new_widget_state)
 
 
 def sent(key: str, name: str) -> Any:
@@ -205,6 +224,10 @@ def forget(name: str) -> None:
 
 def _values() -> dict[str, Any]:
     return st.session_state.setdefault(_VALUES, {})
+
+
+def _replaced() -> dict[str, tuple[Any, float]]:
+    return st.session_state.setdefault(_REPLACED, {})
 
 
 def _refusals() -> dict[str, Refusal]:

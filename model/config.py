@@ -22,12 +22,47 @@ Activation = Literal["gelu_tanh", "gelu", "relu", "silu"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Learned:
-    """A trained vector per position, added to the token's (GPT-2)."""
+    """A trained vector per position, added to the token's (GPT-2). `spare` rows stand before the first position, unused (OPT keeps two)."""
+
+    spare: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sinusoidal:
-    """Fixed sines and cosines, added to the token's vector (Vaswani et al. 2017, section 3.5)."""
+    """Fixed sines and cosines, added to the token's vector (Vaswani et al. 2017, section 3.5): taking turns, or all sines first."""
+
+    order: Literal["turns", "halves"] = "turns"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unstretched:
+    """Angles as they were trained."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evenly:
+    """Every position divided by `factor`, so that a longer text spans the angles of the trained one (Chen et al. 2023, arXiv:2306.15595)."""
+
+    factor: Annotated[float, Interval(1.0, 16.0, step=0.5)] = 4.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ByWavelength:
+    """Slow angles divided by `factor`, fast ones kept, a ramp between them: waves longer than `trained / low` tokens are slow, shorter
+    than `trained / high` fast (Grattafiori et al. 2024, arXiv:2407.21783, section 3.2, and its published code)."""
+
+    factor: Annotated[float, Interval(1.0, 32.0, step=1.0)] = 8.0
+    low: Annotated[float, Interval(0.5, 4.0, step=0.5)] = 1.0
+    high: Annotated[float, Interval(1.0, 16.0, step=0.5)] = 4.0
+    trained: Annotated[int, Interval(16, 8_192, log=True)] = 8_192
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high:
+            sentence = "stretching by wavelength needs 0 < low < high; got low={low}, high={high}"
+            raise Refusal("config.wavelength", sentence, low=self.low, high=self.high)
+
+
+Stretch = Unstretched | Evenly | ByWavelength
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +72,7 @@ class Rotary:
     base: Annotated[float, Interval(1_000.0, 1_000_000.0, log=True)] = 10_000.0
     fraction: Annotated[float, Interval(0.25, 1.0, step=0.25)] = 1.0
     pairing: Literal["halves", "neighbours"] = "halves"
+    stretch: Stretch = field(default_factory=Unstretched)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,11 +81,25 @@ class Alibi:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Relative:
+    """A trained number per head and distance, added to each score; distances share `buckets`, ever wider up to `reach` tokens, beyond
+    which all are one (Raffel et al. 2020, arXiv:1910.10683, section 2.1). One table serves every layer of a stack."""
+
+    buckets: Annotated[int, Interval(4, 64, step=4)] = 32
+    reach: Annotated[int, Interval(8, 512, step=8)] = 128
+
+    def __post_init__(self) -> None:
+        if self.buckets < 4 or self.buckets % 4 or self.reach <= self.buckets // 2:
+            sentence = "relative positions need 4, 8, 12 … buckets and a reach beyond half of them; got buckets={buckets}, reach={reach}"
+            raise Refusal("config.buckets", sentence, buckets=self.buckets, reach=self.reach)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class NoPositions:
     """Nothing tells the model where a token stands, except what the causal mask gives away."""
 
 
-Positions = Learned | Sinusoidal | Rotary | Alibi | NoPositions
+Positions = Learned | Sinusoidal | Rotary | Alibi | Relative | NoPositions
 
 
 # ---------------------------------------------------------------- the parts of a block
@@ -91,15 +141,40 @@ Arrangement = Serial | Parallel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Everywhere:
+    """A token may look at all the tokens its stack lets it see."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sliding:
+    """A token looks at those fewer than `window` places away, itself included (Beltagy et al. 2020, arXiv:2004.05150)."""
+
+    window: Annotated[int, Interval(2, 256, step=1)] = 16
+
+    def __post_init__(self) -> None:
+        _at_least("attention.reach.window", self.window, 1)
+
+
+Reach = Everywhere | Sliding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attention:
     """`heads` queries over `kv_heads` keys and values: as many is multi-head, fewer is grouped, one is multi-query
-    (Ainslie et al. 2023, arXiv:2305.13245)."""
+    (Ainslie et al. 2023, arXiv:2305.13245).
+
+    `scaled` divides the scores by √size (T5 does not); `head_norm` brings each query and key to one length first (RMSNorm with
+    trained gains; Qwen3 after Henry et al. 2020, arXiv:2010.04245).
+    """
 
     heads: Annotated[int, Interval(1, 16, step=1)] = 4
     kv_heads: Annotated[int, Interval(1, 16, step=1)] = 4
     size: Annotated[int, Interval(4, 128, step=4)] = 16
     bias: bool = False
     out_bias: bool = False
+    scaled: bool = True
+    head_norm: bool = False
+    reach: Reach = field(default_factory=Everywhere)
 
     def __post_init__(self) -> None:
         _at_least("attention.heads", self.heads, 1)
@@ -144,8 +219,49 @@ Mlp = PlainMlp | GatedMlp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AsWide:
+    """A token's vector is as wide as the residual stream."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Narrow:
+    """A token's vector has `size` numbers and one matrix widens it to the residual stream (Lan et al. 2020, arXiv:1909.11942, section
+    3.1): positions are added before that, or after it (OPT 350M)."""
+
+    size: Annotated[int, Interval(8, 512, step=8)] = 32
+    positions: Literal["before", "after"] = "before"
+    bias: bool = True
+
+    def __post_init__(self) -> None:
+        _at_least("embedding.room.size", self.size, 1)
+
+
+Room = AsWide | Narrow
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Embedding:
+    """How ids become the residual stream's first value.
+
+    `scaled` multiplies the token's vector by √width (Vaswani et al. 2017, section 3.4); `norm` normalises the sum; `segments` is how
+    many kinds of text part have a vector of their own, added to each of their tokens (BERT has two).
+    """
+
+    scaled: bool = False
+    norm: bool = False
+    segments: Annotated[int, Interval(0, 4, step=1)] = 0
+    room: Room = field(default_factory=AsWide)
+
+    def __post_init__(self) -> None:
+        _at_least("embedding.segments", self.segments, 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tied:
-    """The output reuses the token embedding (Press & Wolf 2017, arXiv:1608.05859)."""
+    """The output reuses the token embedding (Press & Wolf 2017, arXiv:1608.05859); `scaled` divides what it reads by √width (T5)."""
+
+    bias: bool = False
+    scaled: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -156,6 +272,49 @@ class Free:
 
 
 Output = Tied | Free
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Direct:
+    """The output reads the residual stream as it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Transformed:
+    """One more matrix, an activation and a norm before the output (Devlin et al. 2019, arXiv:1810.04805, and its published code)."""
+
+    activation: Activation = "gelu"
+
+
+Readout = Direct | Transformed
+
+
+# ---------------------------------------------------------------- who sees whom
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decoder:
+    """One stack in which a token sees those before it: it continues a text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoder:
+    """One stack in which every token sees every other: it fills blanks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderDecoder:
+    """Two stacks: an encoder of `encoder_layers` reads a source, a decoder writes a target and looks at both (Vaswani et al. 2017)."""
+
+    encoder_layers: Annotated[int, Interval(1, 12, step=1)] = 2
+
+    def __post_init__(self) -> None:
+        _at_least("form.encoder_layers", self.encoder_layers, 1)
+
+
+Form = Decoder | Encoder | EncoderDecoder
+Kind = Literal["encoder", "decoder"]
+"""The two kinds of stack."""
 
 
 # ---------------------------------------------------------------- how weights are born
@@ -183,9 +342,10 @@ Initialisation = FanIn | Fixed
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
-    """Everything that decides the shape and the arithmetic of a decoder-only transformer.
+    """Everything that decides the shape and the arithmetic of a transformer.
 
-    Sizes are counts; `width` is the residual stream's, `context` the most tokens it may be given at once.
+    Sizes are counts; `width` is the residual stream's, `context` the most tokens it may be given at once, `layers` those of the decoder
+    (of the encoder, where there is nothing else); `shared` lets one block's weights serve every layer of a stack (Lan et al. 2020).
     Raises `Refusal` when the parts do not fit together.
     """
 
@@ -193,12 +353,16 @@ class Config:
     context: Annotated[int, Interval(16, 1_024, step=16)] = 128
     width: Annotated[int, Interval(8, 512, step=8)] = 64
     layers: Annotated[int, Interval(1, 12, step=1)] = 2
+    form: Form = field(default_factory=Decoder)
+    embedding: Embedding = field(default_factory=Embedding)
     attention: Attention = field(default_factory=Attention)
     positions: Positions = field(default_factory=Rotary)
     mlp: Mlp = field(default_factory=PlainMlp)
     norm: Norm = field(default_factory=LayerNorm)
     arrangement: Arrangement = field(default_factory=Serial)
+    shared: bool = False
     final_norm: bool = True
+    readout: Readout = field(default_factory=Direct)
     output: Output = field(default_factory=Tied)
     dropout: Annotated[float, Interval(0.0, 0.5, step=0.05)] = 0.0
     initialisation: Initialisation = field(default_factory=FanIn)
@@ -210,6 +374,29 @@ class Config:
             raise Refusal("config.dropout", "dropout is a share from 0 up to, not including, 1; got {given}", given=self.dropout)
         if isinstance(self.positions, Rotary):
             _refuse_odd_rotation(self.positions, self.attention.size)
+        if isinstance(self.form, EncoderDecoder) and isinstance(self.arrangement, Parallel):
+            raise Refusal("config.parallel_cross", "cross-attention reads what self-attention wrote, so it needs branches in series; choose Serial")
+
+    @property
+    def depths(self) -> dict[Kind, int]:
+        """The stacks and how many layers each has, in the order a pass goes through them."""
+        match self.form:
+            case Decoder():
+                return {"decoder": self.layers}
+            case Encoder():
+                return {"encoder": self.layers}
+            case EncoderDecoder(encoder_layers=layers):
+                return {"encoder": layers, "decoder": self.layers}
+
+    @property
+    def main(self) -> Kind:
+        """The stack whose residual stream becomes the logits."""
+        return "encoder" if isinstance(self.form, Encoder) else "decoder"
+
+    @property
+    def token_width(self) -> int:
+        """How many numbers a token's own vector has."""
+        return self.embedding.room.size if isinstance(self.embedding.room, Narrow) else self.width
 
     @property
     def rotated(self) -> int:

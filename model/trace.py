@@ -12,26 +12,32 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from math import inf
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
-from model.config import Alibi
-from model.layers.frame import Maps, causal_additive
-from model.layers.positions import alibi
+from model.config import Config, EncoderDecoder, Kind, Sliding
+from model.errors import Refusal
+from model.layers.frame import Maps, Watch, own_mask
 from model.memory import keep_freed_memory
 from model.tap import Tap, chain, ignore
 from model.transformer import Transformer
 
 EAGER = 256
 MAPS = ("scores", "masked", "pattern")
-LEAN = ("logits", "*.sum", "*.before", "*.middle", "*.after", "*.attn.[qkv]", "*.attn.pattern", "*.mixed", "*.out", "decoder.norm")
+LEAN = (
+    *("logits", "*.sum", "*.before", "*.middle", "*.crossed", "*.after", "*.mixed", "*.out", "encoder.norm", "decoder.norm"),
+    *("*.attn.[qkv]", "*.cross.[qkv]", "*.attn.pattern", "*.cross.pattern"),
+)
 """What a trace keeps unless asked for more: the residual stream, what is written to it, and attention's parts."""
+Branch = Literal["attn", "cross"]
+"""A stack's attention among its own tokens, or a decoder's to its source."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One place a tap can see: its dotted name, its shape for a batch of one (T tokens) and what stands there."""
+    """One place a tap can see: its dotted name, its shape for a batch of one (T tokens, S of a source) and what stands there."""
 
     name: str
     shape: tuple[int | str, ...]
@@ -42,6 +48,7 @@ class Site:
 class Trace:
     """What one text did inside one model. `ids` (T,), `logits` (T, V), `mask` (T, T) bool; `trace[site]` has no batch axis.
 
+    An encoder–decoder's trace has its `source` (S,), who may look at whom in it, and, (T, S), who may look across at it.
     Patterns are views of the tracer's buffers, valid until its next trace; `clone` keeps them. `tap` changed what was traced.
     """
 
@@ -49,41 +56,65 @@ class Trace:
     ids: Tensor
     logits: Tensor
     mask: Tensor
+    source: Tensor | None
+    source_mask: Tensor | None
+    across: Tensor | None
     tap: Tap = field(repr=False)
     sites: dict[str, Tensor] = field(repr=False)
 
     def __getitem__(self, site: str) -> Tensor:
         """The value at a site: kept, worked out, or found by running again. Raises `KeyError` for a site this model has not."""
-        block, _, leaf = site.rpartition(".attn.")
-        if site not in self.sites and leaf in MAPS:
-            return {"scores": self.scores, "masked": self.masked, "pattern": self.pattern}[leaf](int(block.rpartition(".")[2]))
+        block, _, leaf = site.rpartition(".")
+        if site not in self.sites and leaf in MAPS and block.endswith((".attn", ".cross")):
+            stack, _, layer, branch = block.split(".")
+            return getattr(self, leaf)(int(layer), cast(Branch, branch), cast(Kind, stack))
         if site not in self.sites:
-            self.sites.update(Tracer(self.model).trace(self.ids, mask=self.mask, tap=self.tap, keep=(site,), maps="none").sites)
+            self.sites.update(self._again(site).sites)
         return self.sites[site]
 
-    def scores(self, layer: int) -> Tensor:
-        """q · k / √size plus any position bias, before the mask: (heads, T, T)."""
-        name = f"decoder.blocks.{layer}.attn."
+    def scores(self, layer: int, branch: Branch = "attn", stack: Kind | None = None) -> Tensor:
+        """q · k / √size plus what positions add, before the mask: (heads, T, S), S the tokens looked at."""
+        name = self._name(layer, branch, stack)
         if name + "scores" in self.sites:
             return self.sites[name + "scores"]
         attention = self.model.config.attention
-        q, k = self.sites[name + "q"], self.sites[name + "k"].repeat_interleave(attention.heads // attention.kv_heads, 0)
-        scores = (q @ k.transpose(-1, -2)).mul_(attention.size**-0.5)
-        if isinstance(self.model.config.positions, Alibi):
-            scores += alibi(attention.heads, len(self.ids), len(self.ids), scores.device).to(scores.dtype)
-        return scores
+        q, k = self[name + "q"], self[name + "k"].repeat_interleave(attention.heads // attention.kv_heads, 0)
+        scores = q @ k.transpose(-1, -2)
+        if attention.scaled:
+            scores.mul_(attention.size**-0.5)
+        bias = self.model.stack(stack).bias(q.shape[-2], k.shape[-2], scores) if branch == "attn" else None
+        return scores if bias is None else scores.add_(bias.detach())
 
-    def masked(self, layer: int) -> Tensor:
-        """The scores, minus infinity where a query may not look: (heads, T, T)."""
-        name = f"decoder.blocks.{layer}.attn.masked"
-        return self.sites[name] if name in self.sites else self.scores(layer).masked_fill(~self.mask, -inf)
+    def masked(self, layer: int, branch: Branch = "attn", stack: Kind | None = None) -> Tensor:
+        """The scores, minus infinity where a query may not look: (heads, T, S)."""
+        name = self._name(layer, branch, stack)
+        if name + "masked" in self.sites:
+            return self.sites[name + "masked"]
+        return self.scores(layer, branch, stack).masked_fill(~self.allowed(branch, stack), -inf)
 
-    def pattern(self, layer: int) -> Tensor:
-        """Who looks at whom: (heads, T, T), rows summing to 1 (or to 0 where a row may look at nothing)."""
-        name = f"decoder.blocks.{layer}.attn.pattern"
-        if name in self.sites:
-            return self.sites[name]
-        return self.masked(layer).softmax(-1).masked_fill_(~self.mask.any(-1, keepdim=True), 0)
+    def pattern(self, layer: int, branch: Branch = "attn", stack: Kind | None = None) -> Tensor:
+        """Who looks at whom: (heads, T, S), rows summing to 1 (or to 0 where a row may look at nothing)."""
+        name = self._name(layer, branch, stack)
+        if name + "pattern" in self.sites:
+            return self.sites[name + "pattern"]
+        return self.masked(layer, branch, stack).softmax(-1).masked_fill_(~self.allowed(branch, stack).any(-1, keepdim=True), 0)
+
+    def allowed(self, branch: Branch = "attn", stack: Kind | None = None) -> Tensor:
+        """Who may look at whom: (T, S) bool. Raises `Refusal` for a map this model has not."""
+        if (stack or self.model.config.main) == self.model.config.main:
+            found = self.mask if branch == "attn" else self.across
+        else:
+            found = self.source_mask if branch == "attn" else None
+        if found is None:
+            raise Refusal("trace.branch", "this model has no {branch} in its {stack}", branch=branch, stack=stack or self.model.config.main)
+        return found
+
+    def _name(self, layer: int, branch: Branch, stack: Kind | None) -> str:
+        return f"{stack or self.model.config.main}.blocks.{layer}.{branch}."
+
+    def _again(self, site: str) -> Trace:
+        masks = {"mask": self.mask, "source_mask": self.source_mask, "across": self.across}
+        return Tracer(self.model).trace(self.ids, source=self.source, **masks, tap=self.tap, keep=(site,), maps="none")
 
     def clone(self) -> Trace:
         """The same trace in memory of its own."""
@@ -100,14 +131,25 @@ class Tracer:
 
     @torch.no_grad()
     def trace(
-        self, ids: Tensor | Sequence[int], *, mask: Tensor | None = None, tap: Tap = ignore, keep: tuple[str, ...] = LEAN, maps: Maps | None = None
+        self,
+        ids: Tensor | Sequence[int],
+        *,
+        source: Tensor | Sequence[int] | None = None,
+        mask: Tensor | None = None,
+        source_mask: Tensor | None = None,
+        across: Tensor | None = None,
+        tap: Tap = ignore,
+        keep: tuple[str, ...] = LEAN,
+        maps: Maps | None = None,
     ) -> Trace:
-        """Run `ids` (T,) and keep the sites whose names match one of the patterns `keep` ("*.attn.q"; "*" keeps all).
+        """Run `ids` (T,), for an encoder–decoder about a `source` (S,), and keep the sites whose names match one of the patterns
+        `keep` ("*.attn.q"; "*" keeps all).
 
-        `mask` (T, T), True = may look; `tap` may change values before they are kept, maps included; `maps` overrides what is
-        spelled out for this length. Raises `Refusal` for more tokens than the model's context.
+        `mask` (T, T), `source_mask` (S, S) and `across` (T, S), True = may look; `tap` may change values before they are kept, maps
+        included; `maps` overrides what is spelled out for this length. Raises `Refusal` for more tokens than the model's context.
         """
-        row = torch.as_tensor(ids, device=self.model.embed.token.weight.device)
+        device = self.model.embed.token.weight.device
+        row, read = torch.as_tensor(ids, device=device), None if source is None else torch.as_tensor(source, device=device)
         found: dict[str, Tensor] = {}
 
         def record(name: str, value: Tensor) -> Tensor:
@@ -115,10 +157,23 @@ class Tracer:
                 found[name] = value[0]
             return value
 
-        lean: Maps = "pattern" if len(row) <= EAGER else "none"
-        maps = maps or (lean if tap is ignore else "all")
-        logits = self.model(row[None], mask=mask, tap=chain(tap, record), maps=maps, scratch=self._buffer)[0]
-        return Trace(self.model, row, logits, _boolean(mask, row), tap, found)
+        longest = max(len(row), 0 if read is None else len(read))
+        lean: Maps = "pattern" if longest <= EAGER else "none"
+        watch, seen = Watch(maps or (lean if tap is ignore else "all"), self._buffer), chain(tap, record)
+        memory = None if read is None else self.model.encode(read[None], mask=source_mask, across=across, tap=seen, watch=watch)
+        logits = self.model(row[None], memory=memory, mask=mask, tap=seen, watch=watch)[0]
+        config = self.model.config
+        return Trace(
+            model=self.model,
+            ids=row,
+            logits=logits,
+            mask=_own(config, config.main, len(row), row.device) if mask is None else mask,
+            source=read,
+            source_mask=_own(config, "encoder", len(read), device) if read is not None and source_mask is None else source_mask,
+            across=torch.ones(len(row), len(read), dtype=torch.bool, device=device) if read is not None and across is None else across,
+            tap=tap,
+            sites=found,
+        )
 
     def _buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
         held = self._buffers.get(name)
@@ -128,12 +183,17 @@ class Tracer:
 
 
 def sites(model: Transformer) -> list[Site]:
-    """Every site of a model, in the order a forward pass reaches them; nothing is computed. Axes that follow the text read "T"."""
-    two, three = _shapes(model, 2), _shapes(model, 3)
-    return [Site(name, tuple("T" if a != b else a for a, b in zip(shape, three[name], strict=True)), _meaning(name)) for name, shape in two.items()]
+    """Every site of a model, in the order a forward pass reaches them; nothing is computed. Axes that follow the text read "T", those
+    that follow a source "S"."""
+    two, three = _shapes(model, 2, 5), _shapes(model, 3, 7)
+    return [Site(name, tuple(map(_axis, shape, three[name])), _meaning(name)) for name, shape in two.items()]
 
 
-def _shapes(model: Transformer, length: int) -> dict[str, tuple[int, ...]]:
+def _axis(a: int, b: int) -> int | str:
+    return {(2, 3): "T", (5, 7): "S"}.get((a, b), a)
+
+
+def _shapes(model: Transformer, length: int, source: int) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
 
     def note(name: str, value: Tensor) -> Tensor:
@@ -141,7 +201,10 @@ def _shapes(model: Transformer, length: int) -> dict[str, tuple[int, ...]]:
         return value
 
     with torch.device("meta"), torch.no_grad():
-        Transformer(model.config)(torch.zeros(1, length, dtype=torch.long), tap=note)
+        empty = Transformer(replace(model.config, context=max(model.config.context, source)))
+        ids = torch.zeros(1, length, dtype=torch.long)
+        about = empty.encode(torch.zeros(1, source, dtype=torch.long), tap=note) if isinstance(model.config.form, EncoderDecoder) else None
+        empty(ids, memory=about, tap=note)
     return found
 
 
@@ -150,27 +213,39 @@ def _wanted(name: str, keep: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in keep)
 
 
-def _boolean(mask: Tensor | None, row: Tensor) -> Tensor:
-    if mask is not None:
-        return mask
-    additive = causal_additive(len(row), len(row), torch.float32, row.device)
-    return torch.ones(len(row), len(row), dtype=torch.bool, device=row.device) if additive is None else additive == 0
+def _own(config: Config, kind: Kind, length: int, device: torch.device) -> Tensor:
+    """The mask a stack has of its own: (T, T) bool."""
+    reach = config.attention.reach
+    return own_mask(kind, reach.window if isinstance(reach, Sliding) else None, length, length, device)
 
 
 _MEANINGS = {
     "embed.token": "the token's own vector",
     "embed.position": "the position's vector",
-    "embed.sum": "what enters the first block",
+    "embed.segment": "the vector of the part of the text it belongs to",
+    "embed.sum": "the sum of these vectors",
+    "embed.norm": "that sum, normalised",
+    "embed.wide": "the token's vector, widened to the residual stream",
     "before": "the residual stream as the block receives it",
     "norm1": "the residual after the block's first norm",
     "attn.q": "queries, after any rotation",
     "attn.k": "keys, after any rotation",
     "attn.v": "values",
-    "attn.scores": "q · k / √size plus any position bias, before the mask",
+    "attn.scores": "q · k / √size plus what positions add, before the mask",
     "attn.masked": "scores with minus infinity where a query may not look",
     "attn.pattern": "attention weights: each row sums to 1",
     "attn.mixed": "each head's values, mixed by its pattern",
     "attn.out": "what attention adds to the residual stream",
+    "cross_norm": "the residual after the norm of cross-attention",
+    "cross.q": "the target's queries",
+    "cross.k": "the source's keys",
+    "cross.v": "the source's values",
+    "cross.scores": "q · k / √size between target and source",
+    "cross.masked": "the same, minus infinity where a query may not look",
+    "cross.pattern": "who in the target looks at whom in the source: each row sums to 1",
+    "cross.mixed": "the source's values, mixed by each head's pattern",
+    "cross.out": "what cross-attention adds to the residual stream",
+    "crossed": "the residual stream after cross-attention",
     "middle": "the residual stream after attention",
     "norm2": "the residual after the block's second norm",
     "mlp.hidden": "the MLP's hidden numbers before the activation",
@@ -178,7 +253,10 @@ _MEANINGS = {
     "mlp.activated": "the MLP's hidden numbers after the activation",
     "mlp.out": "what the MLP adds to the residual stream",
     "after": "the residual stream as the block leaves it",
+    "encoder.norm": "the encoder's residual stream after its final norm",
     "decoder.norm": "the residual stream after the final norm",
+    "head.transform": "the residual stream after the output's own matrix, activation and norm",
+    "head.narrow": "the residual stream narrowed to a token's vector",
     "logits": "a score for every token of the vocabulary",
 }
 

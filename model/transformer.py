@@ -8,18 +8,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from model.config import Config
+from model.config import Config, Kind
+from model.errors import Refusal
 from model.layers.birth import draw
 from model.layers.embedding import Embedding
-from model.layers.frame import Maps, Scratch, frame, fresh
+from model.layers.frame import Memory, Watch, frame
 from model.layers.head import Head
 from model.layers.past import Past
 from model.layers.stack import Stack
 from model.tap import Tap, ignore, under
 
+PLAIN = Watch()
+
 
 class Transformer(nn.Module):
-    """A decoder-only transformer of any configuration, its weights drawn from `seed`.
+    """A transformer of any configuration: a decoder, an encoder, or both; its weights drawn from `seed`.
 
     Built inside `with torch.device("meta")` it allocates nothing; inside `with torch.device("cuda")` it lives there.
     """
@@ -30,27 +33,63 @@ class Transformer(nn.Module):
         home = torch.get_default_device()
         with torch.device("meta"):
             self.embed = Embedding(config)
-            self.decoder = Stack(config)
+            self.encoder = Stack(config, "encoder") if "encoder" in config.depths else None
+            self.decoder = Stack(config, "decoder") if "decoder" in config.depths else None
             self.head = Head(config)
         if home.type != "meta":
             self.to_empty(device=home)
         draw(self, config, seed)
 
     def forward(
-        self, ids: Tensor, *, mask: Tensor | None = None, past: Past | None = None, tap: Tap = ignore, maps: Maps = "all", scratch: Scratch = fresh
+        self,
+        ids: Tensor,
+        *,
+        memory: Memory | None = None,
+        mask: Tensor | None = None,
+        past: Past | None = None,
+        segments: Tensor | None = None,
+        places: Tensor | None = None,
+        tap: Tap = ignore,
+        watch: Watch = PLAIN,
     ) -> Tensor:
-        """Logits (B, T, V) of `ids` (B, T).
+        """Logits (B, T, V) of `ids` (B, T); an encoder–decoder writes them about `memory`, which `encode` made of a source.
 
-        `mask` is boolean, True where a query may look at a key: (T, S), (B, T, S) or (B, heads, T, S); `None` is causal.
-        `past` is a KV cache to read and extend. `tap` sees every site, the T × S maps only as far as `maps` says.
-        Raises `Refusal` for more tokens than the context.
+        `mask` is boolean, True where a query may look at a key: (T, S), (B, T, S) or (B, heads, T, S); `None` is the model's own.
+        `past` is a KV cache to read and extend. `segments` and `places` (B, T) number each token's part of the text and its
+        position. `tap` sees every site, the T × S maps only as far as `watch` says. Raises `Refusal` for more tokens than the context.
         """
-        x = self.embed(ids, past.length if past else 0, under("decoder.embed", tap))
-        where = frame(self.config, ids, mask, past, x, maps, scratch)
-        x = self.decoder(x, where, under("decoder", tap))
+        start = past.length if past else 0
+        x = self.embed(ids, start, under(f"{self.config.main}.embed", tap), segments, places)
+        x = self.through(self.stack(), x, tap, watch, mask=mask, past=past, memory=memory)
         if past is not None:
             past.advance(ids.shape[1])
-        return tap("logits", self.head(x, self.embed.token.weight))
+        return tap("logits", self.head(x, self.embed.token.weight, under("head", tap)))
+
+    def encode(
+        self, ids: Tensor, *, mask: Tensor | None = None, across: Tensor | None = None, tap: Tap = ignore, watch: Watch = PLAIN
+    ) -> Memory:
+        """What the encoder makes of a source `ids` (B, S), for the decoder: `mask` says who may look at whom in the source, `across`
+        (T, S) or (B, T, S) which of it the target may look at. Raises `Refusal` for a model that is no encoder–decoder."""
+        if self.encoder is None or self.decoder is None:
+            raise Refusal("source.none", "only an encoder–decoder reads a source; this model has no {lacks}", lacks=lacking(self))
+        x = self.embed(ids, tap=under("encoder.embed", tap))
+        return Memory(self.through(self.encoder, x, tap, watch, mask=mask), across)
+
+    def through(
+        self, stack: Stack, x: Tensor, tap: Tap, watch: Watch, *, mask: Tensor | None, past: Past | None = None, memory: Memory | None = None
+    ) -> Tensor:
+        """One stack's residual stream from bottom to top, both (B, T, width)."""
+        queries = x.shape[1]
+        bias = stack.bias(queries, queries + (past.length if past else 0), x)
+        return stack(x, frame(self.config, stack.kind, queries, x, watch, mask=mask, bias=bias, past=past, memory=memory), under(stack.kind, tap))
+
+    def stack(self, kind: Kind | None = None) -> Stack:
+        """The stack of this kind; the one that leads to the logits unless told. Raises `Refusal` if the model has none such."""
+        kind = kind or self.config.main
+        found = self.encoder if kind == "encoder" else self.decoder
+        if found is None:
+            raise Refusal("stack.none", "this model has no {kind}, only {has}", kind=kind, has=" and ".join(self.config.depths))
+        return found
 
     def settle(self) -> Transformer:
         """Store every matrix column by column, the way reading multiplies by it: the same numbers, up to a fifth sooner.
@@ -63,6 +102,14 @@ class Transformer(nn.Module):
         return self
 
     def past(self, *, batch: int = 1, capacity: int | None = None) -> Past:
-        """An empty KV cache for `capacity` tokens (the whole context unless given), in this model's precision."""
+        """An empty KV cache for `capacity` tokens (the whole context unless given), in this model's precision. Raises `Refusal` for
+        an encoder: every token there waits for all the others, so nothing can be kept."""
+        if self.decoder is None:
+            raise Refusal("cache.encoder", "an encoder keeps no KV cache: each of its tokens looks at those still to come; use a decoder")
         weight = self.embed.token.weight
         return Past(self.config, batch=batch, capacity=capacity or self.config.context, dtype=weight.dtype, device=weight.device)
+
+
+def lacking(model: Transformer) -> Kind:
+    """The stack that a model of one stack does not have."""
+    return "encoder" if model.encoder is None else "decoder"

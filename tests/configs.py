@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 
 from model.config import (
     Alibi,
     Attention,
+    ByWavelength,
     Config,
+    Decoder,
+    Embedding,
+    Encoder,
+    EncoderDecoder,
+    Evenly,
     Fixed,
     Free,
     GatedMlp,
     LayerNorm,
     Learned,
+    Narrow,
     NoPositions,
     Parallel,
     PlainMlp,
+    Relative,
     RMSNorm,
     Rotary,
     Serial,
     Sinusoidal,
+    Sliding,
     Tied,
+    Transformed,
 )
 
 POSITIONS = (Learned(), Sinusoidal(), Rotary(), Rotary(fraction=0.5, pairing="neighbours"), Alibi(), NoPositions())
@@ -56,10 +67,43 @@ def _every() -> list[Config]:
     return found
 
 
-EVERY = _every()
+def _stacks() -> list[Config]:
+    """What encoders, and models of two stacks, have beyond that; and what only some families do."""
+    plain = Config(
+        vocabulary=61,
+        context=48,
+        width=20,
+        layers=3,
+        attention=Attention(heads=6, kv_heads=3, size=8, bias=True, out_bias=True),
+        initialisation=Fixed(deviation=0.3),
+    )
+    both = EncoderDecoder(encoder_layers=2)
+    relative = replace(plain, positions=Relative(buckets=8, reach=16), attention=replace(plain.attention, scaled=False), norm=RMSNorm())
+    bert = replace(plain, form=Encoder(), positions=Learned(), embedding=Embedding(norm=True, segments=2), readout=Transformed())
+    after = Serial(norm_place="after")
+    return [
+        relative,
+        replace(relative, form=both, output=Tied(scaled=True), final_norm=True),
+        replace(relative, form=Encoder()),
+        replace(plain, form=both, positions=Sinusoidal(order="halves"), embedding=Embedding(scaled=True), arrangement=after),
+        replace(plain, form=both, attention=replace(plain.attention, head_norm=True), output=Tied(bias=True)),
+        replace(bert, arrangement=after, final_norm=False),
+        replace(bert, embedding=replace(bert.embedding, room=Narrow(size=12)), shared=True),
+        replace(plain, positions=Learned(spare=2), embedding=Embedding(room=Narrow(size=12, positions="after", bias=False)), final_norm=False),
+        replace(plain, attention=replace(plain.attention, reach=Sliding(window=5), head_norm=True)),
+        replace(plain, form=Encoder(), attention=replace(plain.attention, reach=Sliding(window=3)), positions=Alibi()),
+        replace(plain, positions=Rotary(stretch=Evenly(factor=4.0)), embedding=Embedding(norm=True), shared=True),
+        replace(plain, positions=Rotary(stretch=ByWavelength(factor=8.0, trained=32)), output=Free(bias=True)),
+    ]
+
+
+EVERY = _every() + _stacks()
+DECODERS = [config for config in EVERY if config.form == Decoder()]
 
 
 def told(config: Config) -> str:
     """A test's name for a configuration."""
-    attention = config.attention
-    return f"{config.positions}-{config.arrangement}-{attention.heads}/{attention.kv_heads}".replace(" ", "")
+    attention, usual = config.attention, Config()
+    parts = [str(config.positions), str(config.arrangement), f"{attention.heads}/{attention.kv_heads}"]
+    parts += [str(part) for part, plain in ((config.form, usual.form), (config.embedding, usual.embedding)) if part != plain]
+    return "-".join(parts).replace(" ", "")

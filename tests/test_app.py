@@ -13,15 +13,16 @@ from hypothesis.strategies import text as st_text
 from streamlit.testing.v1 import AppTest
 
 from components import compute
-from components.canvas.chips import layout
+from components.canvas.chips import Group, layout
 from components.controls import prompt
 from components.i18n import Words
 from components.page import Session
 from components.pages import attention
 from model import checkpoints
-from model.config import Attention, Config, PlainMlp
+from model.config import Attention, Config, Decoder, Encoder, EncoderDecoder, PlainMlp
 from model.errors import Refusal
-from model.text.tokenizer import Tokenizer
+from model.text import blanks
+from model.text.tokenizer import BLANK, Tokenizer
 from model.transformer import Transformer
 
 ROOT = Path(__file__).parents[1]
@@ -119,7 +120,7 @@ def test_a_forged_link_opens_with_defaults_and_says_so(opened: Callable[..., App
 def test_a_link_to_a_model_of_another_browser_shows_the_embedded_one_and_says_so(opened: Callable[..., AppTest]) -> None:
     app = opened(model="0123456789ab")
     assert not app.exception
-    assert "here you see Vitrine" in notes(app)[0]
+    assert Words("en")("shell.model.missing", name="Vitrine") in notes(app)[0]
 
 
 # ---------------------------------------------------------------- the text
@@ -159,18 +160,21 @@ def test_a_prompt_holds_what_the_model_can_read_and_counts_the_rest(text: str, t
 def test_no_text_breaks_the_prompt_or_its_chips(text: str) -> None:
     words = Words("pt-BR")
     read = prompt.read(words, compute.embedded(), text)
-    drawn = layout(words, read)
-    assert [token["piece"] for token in drawn["tokens"]] == list(read.pieces)
+    drawn = layout(words, [Group("", read)])
+    assert [token["piece"] for token in drawn["groups"][0]["tokens"]] == list(read.pieces)
     assert bool(drawn["legend"]) == (not all(read.known))
 
 
 @pytest.mark.parametrize("language", ["pt-BR", "en"])
 def test_examples_stay_within_the_world_but_for_the_invented_word(language: str) -> None:
-    for name, example in zip(prompt.PRESETS, prompt.presets(Words(language)), strict=True):
-        encoding = Tokenizer.for_world().encode(example.text)
-        assert all(encoding.known) == (name != "invented"), example.text
-        assert len(encoding.ids) < CONTEXT
-    assert len({example.text for example in prompt.presets(Words(language))}) == len(prompt.PRESETS)
+    for form in (Decoder(), Encoder(), EncoderDecoder()):
+        examples, names = prompt.presets(Words(language), form), prompt.PRESETS[type(form)]
+        for name, example in zip(names, examples, strict=True):
+            for text in (example.text, example.target):
+                encoding = blanks.encode(Tokenizer.for_world(BLANK), text)
+                assert all(encoding.known) == (name != "invented" or not text), text
+                assert len(encoding.ids) < CONTEXT
+        assert len({(example.text, example.target) for example in examples}) == len(names)
 
 
 # ---------------------------------------------------------------- trouble

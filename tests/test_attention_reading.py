@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.analysis.attention import Cell, arithmetic, credits, one_head, one_token, overview, pooled
+from model.analysis.attention import Cell, arithmetic, credits, one_head, overview, pooled
+from model.analysis.places import Where
 from model.config import Alibi, Attention, Config, GatedMlp, Learned, NoPositions, Parallel, RMSNorm, Rotary, Serial
 from model.errors import Refusal
 from model.layers.masks import parse
@@ -43,7 +44,7 @@ def trace_of(config: Config, length: int = 12, spec: str = "causal") -> Trace:
 
 
 def block_of(trace: Trace, layer: int) -> Any:
-    return trace.model.decoder.blocks[layer]
+    return trace.model.stack().blocks[layer]
 
 
 def turned(x: Tensor, positions: Rotary, place: int) -> Tensor:
@@ -166,29 +167,22 @@ def test_credit_is_what_the_logit_loses_without_the_head_while_the_last_norm_sta
     for head in range(model.config.attention.heads):
         gone = torch.from_numpy(arithmetic(trace, Cell(1, head, 11, 0)).contribution)
         lost = ((gone - gone.mean()) / still) @ unembed
-        assert credits(trace)[1, head] / still == pytest.approx(float(lost), abs=1e-4)
+        assert credits(trace, Where("decoder"), slice(11, 12))[1, head, 0] / still == pytest.approx(float(lost), abs=1e-4)
 
 
-def test_a_head_is_entered_at_the_last_token_and_away_from_the_sink() -> None:
-    reading = one_head(trace_of(CONFIGS["rotary"]), 0, 0)
-    reading.pattern[-1] = np.array([0.9, 0, 0.08, 0.02] + [0] * 8)
-    assert reading.telling == (11, 2)
+def test_a_text_that_is_continued_is_entered_at_its_last_token() -> None:
+    trace = trace_of(CONFIGS["rotary"])
+    layer, head, query = overview(trace).telling
+    told = credits(trace, Where("decoder"), slice(11, 12))[..., 0] * (1 - np.stack([trace.pattern(each)[:, -1, 0].numpy() for each in (0, 1)]))
+    assert (query, told[layer, head]) == (11, told.max())
 
 
 def test_a_single_token_looks_at_itself() -> None:
     trace = trace_of(CONFIGS["rotary"], 1)
-    assert one_head(trace, 0, 0).telling == (0, 0)
+    assert one_head(trace, 0, 0).strongest(0, without_sink=True) == 0
     assert overview(trace).sinks.tolist() == [[1.0] * 4] * 2
+    assert overview(trace).telling[2] == 0
     assert arithmetic(trace, Cell(0, 0, 0, 0)).weight == 1
-
-
-def test_a_token_is_read_along_its_row_and_its_column() -> None:
-    reading = one_head(trace_of(CONFIGS["rotary"]), 1, 0)
-    read = one_token(reading, 5)
-    assert read.looks.sum() == pytest.approx(1)
-    assert not read.looks[6:].any()
-    assert not read.looked[:5].any()
-    assert read.looks[5] == read.looked[5]
 
 
 def test_the_strongest_key_may_pass_over_the_sink() -> None:

@@ -105,10 +105,33 @@ def test_names_without_the_usual_prefix_and_tables_that_hold_nothing(tmp_path: P
     peer.save_pretrained(tmp_path)
     file = tmp_path / "model.safetensors"
     bare = {name.removeprefix("transformer."): value for name, value in load_file(file).items()}
-    save_file(bare | {"h.0.attn.bias": torch.ones(33, 33), "lm_head.weight": torch.ones(101, 30)}, file)
+    save_file(bare | {"h.0.attn.bias": torch.ones(33, 33), "lm_head.weight": bare["wte.weight"].clone()}, file)
     report = load(tmp_path).report
-    assert set(report.skipped) == {"h.0.attn.bias", "lm_head.weight"}
+    assert report.skipped == ("h.0.attn.bias",)
+    assert report.tied == (("lm_head.weight", "wte.weight"),)
     assert set(report.loaded) == set(bare)
+
+
+def test_an_output_that_differs_from_the_embedding_is_one_of_its_own(tmp_path: Path) -> None:
+    redrawn(gpt2(n_embd=30, n_head=5)).save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    save_file(load_file(file) | {"lm_head.weight": torch.ones(101, 30)}, file)
+    loaded = load(tmp_path)
+    assert loaded.model.config.output == Free()
+    assert loaded.report.tied == ()
+    assert "lm_head.weight" in loaded.report.loaded
+    assert torch.equal(loaded.model.get_parameter("head.unembed.weight"), torch.ones(101, 30))
+
+
+def test_an_output_stored_alone_is_the_embedding_too(tmp_path: Path) -> None:
+    peer = redrawn(gpt2(n_embd=30, n_head=5))
+    peer.save_pretrained(tmp_path)
+    file = tmp_path / "model.safetensors"
+    stored = load_file(file)
+    save_file(stored | {"lm_head.weight": stored.pop("transformer.wte.weight")}, file)
+    loaded = load(tmp_path)
+    assert torch.equal(loaded.model.embed.token.weight, peer.transformer.wte.weight)
+    assert loaded.report.tied == (("lm_head.weight", "wte.weight"),)
 
 
 def test_rotary_positions_of_the_old_layout(tmp_path: Path) -> None:
@@ -272,12 +295,14 @@ def resealed(folder: Path, change: Change | None = None, weights: dict[str, torc
         (lambda c: c.update(layers=3), r"decoder\.blocks\.2\.norm1\.weight is missing.*shape 16"),
         (lambda c: c.update(layers=1), r"decoder\.blocks\.1\..*no place"),
         (lambda c: c.update(output={"kind": "Free"}), r"head\.unembed\.weight is missing.*50 × 16"),
-        (lambda c: c.update(layers=10**11), "memory"),
+        (lambda c: c.update(layers=10**11), "100000000000 layers is deeper"),
+        (lambda c: c.update(width=10**9), "memory"),
+        (lambda c: c.update(context=10**12), "for texts of 1,000,000,000,000 tokens needs .* memory"),
         (lambda c: c.update(layers=10**400), "beyond"),
         (lambda c: c.update(layers=0), "layers.*1 or more.*0"),
         (lambda c: c.update(colour="red"), "colour"),
         (lambda c: c.update(dropout=float("nan")), "NaN is not a number"),
-        (lambda c: c.update(model_type="bloom"), "'bloom'.*vitrine, gpt2, llama"),
+        (lambda c: c.update(model_type="mamba"), "'mamba'.*vitrine, .*gpt2, .*llama"),
         (lambda c: c.update(model_type=["gpt2"]), "model_type"),
     ],
 )

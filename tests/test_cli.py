@@ -17,16 +17,19 @@ import pytest
 import torch
 import transformers
 
-from model.checkpoints import load, save
-from model.config import Attention, Config, PlainMlp, to_dict
+from model.checkpoints import EMBEDDED, MASKED, TRANSLATOR, load, save
+from model.config import Attention, Config, Encoder, EncoderDecoder, PlainMlp, to_dict
 from model.cost import cache_bytes_per_token, flops_per_token, parameters
-from model.text.tokenizer import Tokenizer
+from model.generation import generate
+from model.text import blanks
+from model.text.tokenizer import BLANK, Tokenizer
 from model.text.world import World
 from model.trace import Tracer
 from model.training import Recipe, Run, Step, Steps
 from model.transformer import Transformer
 from model.verbs import VERBS, evaluate
-from model.verbs.command import main
+from model.verbs import generate as verb
+from model.verbs.command import Parser, main
 
 SMALL: dict[str, Any] = {"context": 32, "width": 16, "layers": 2, "attention": Attention(heads=2, kv_heads=2, size=8), "mlp": PlainMlp(hidden=24)}
 
@@ -68,6 +71,22 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained encoder–decoder of ours."""
+    folder, tokenizer = tmp_path_factory.mktemp("models") / "translator", Tokenizer.for_world()
+    save(folder, Transformer(Config(vocabulary=tokenizer.size, form=EncoderDecoder(encoder_layers=1), **SMALL), seed=4), tokenizer)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained encoder of ours, whose tokenizer has a blank."""
+    folder, tokenizer = tmp_path_factory.mktemp("models") / "encoder", Tokenizer.for_world(BLANK)
+    save(folder, Transformer(Config(vocabulary=tokenizer.size, form=Encoder(), **SMALL), seed=4), tokenizer)
+    return folder
+
+
 # ---------------------------------------------------------------- the command itself
 
 
@@ -90,7 +109,7 @@ def test_without_a_verb_it_lists_them(words: list[str], capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["heads"], "'heads'.*families, size"),
+        (["weigh"], "'weigh'.*families, size"),
         (["size"], "required"),
         (["size", "gpt9"], "gpt9.*gpt2-xl"),
         (["size", "gpt2", "--config", "x.json"], "not allowed"),
@@ -145,9 +164,11 @@ def test_families_lists_every_size_with_its_parameters(cli) -> None:
         "size": "llama2-70b",
         "year": 2023,
         "paper": "",
+        "released": True,
         "parameters": 68_976_648_192,
     }
-    assert {"gpt2", "gpt3", "llama", "vitrine"} == {entry["family"] for entry in entries.values()}
+    named = "original bert gpt2 t5 albert gpt3 gptj lamda neox opt bloom llama alpaca falcon mistral gemma qwen2 qwen3 vitrine"
+    assert list(dict.fromkeys(entry["family"] for entry in entries.values())) == named.split()
 
 
 def test_size_reads_a_name_our_own_file_and_a_published_one(cli, tmp_path: Path, published: Path) -> None:
@@ -227,6 +248,87 @@ def test_probabilities_are_the_models_own(cli, published: Path) -> None:
         row = probabilities[1 + place]
         assert step["probability"] == pytest.approx(float(row[step["id"]]), rel=1e-4)
         assert step["rank"] == 1 + int((row > row[step["id"]]).sum())
+
+
+def test_a_source_is_written_about_until_the_end(cli, translator: Path) -> None:
+    model, tokenizer = load(translator).model, Tokenizer.for_world()
+    given = ["generate", "--checkpoint", translator, "--source", "O céu é azul."]
+    source = [tokenizer.begin, *tokenizer.encode("O céu é azul.").ids]
+    told = cli(*given)
+    expected = list(generate(model, (tokenizer.begin,), tokens=99, stop=tokenizer.begin, source=source))
+    assert [step["id"] for step in told["steps"]] == [step.id for step in expected]
+    assert told["text"] == tokenizer.decode([step.id for step in expected if step.id != tokenizer.begin])
+    assert len(cli(*given, "--tokens", 3)["steps"]) <= 3
+    opened = cli(*given, "--text", "The sky", "--tokens", 4, "--temperature", 2, "--seed", 1)
+    assert opened["text"].startswith("The sky")
+    ids = ["--source-ids", " ".join(map(str, source)), "--ids", str(tokenizer.begin)]
+    assert cli("generate", "--checkpoint", translator, *ids) == told
+
+
+def test_a_published_target_begins_as_its_folder_says(cli, tmp_path: Path) -> None:
+    small: dict[str, Any] = {"vocab_size": 60, "d_model": 16, "d_kv": 4, "d_ff": 24, "num_layers": 2, "num_heads": 3}
+    torch.manual_seed(3)
+    peer: Any = transformers.T5ForConditionalGeneration(transformers.T5Config(**small | {"decoder_start_token_id": 7, "eos_token_id": [5, 6]}))
+    peer.save_pretrained(tmp_path)
+    told = cli("generate", "--source-ids", "9 8 7 1", "--tokens", 6, "--checkpoint", tmp_path)
+    with torch.inference_mode():
+        theirs = peer.generate(torch.tensor([[9, 8, 7, 1]]), max_new_tokens=6, do_sample=False, eos_token_id=5)[0].tolist()
+    assert told["text"].split() == [str(id) for id in theirs if id != 5]
+
+
+def test_blanks_are_filled_with_what_else_was_likely(cli, encoder: Path) -> None:
+    tokenizer = Tokenizer.for_world(BLANK)
+    given = ["generate", "--checkpoint", encoder, "--text", "The ___ is <|blank|>."]
+    told = cli(*given)
+    assert sorted(step["place"] for step in told["steps"]) == [2, 4]
+    left = cli(*given, "--order", "left")
+    assert [step["place"] for step in left["steps"]] == [2, 4]
+    filled = [step["id"] for step in left["steps"]]
+    text = list(blanks.encode(tokenizer, "The ___ is ___.").ids)
+    row = Tracer(load(encoder).model).trace([tokenizer.begin, *text]).logits[2].softmax(-1)
+    text[1], text[3] = filled
+    assert left["text"] == tokenizer.decode(text)
+    ranked = [id for id in row.argsort(descending=True).tolist() if id != tokenizer.blank]
+    assert [filled[0], *(other["id"] for other in left["steps"][0]["alternatives"])] == ranked[:4]
+    one, again, other = (cli(*given, "--temperature", 5, "--seed", seed) for seed in (1, 1, 2))
+    assert one == again != other
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "names"),
+    [
+        ("checkpoint", ["--text", "a", "--source", "b"], "--source means nothing to a decoder"),
+        ("checkpoint", ["--text", "a", "--order", "left"], "--order means nothing to a decoder"),
+        ("checkpoint", [], "--text or --ids"),
+        ("translator", ["--text", "a"], "source text, and none was given"),
+        ("translator", ["--source", "a", "--source-ids", "1"], "not allowed"),
+        ("translator", ["--source-ids", "1 99999"], "99999"),
+        ("translator", ["--source-ids", "one"], "--source-ids takes whole numbers"),
+        ("translator", ["--source", "o céu " * 30], "1 to 32 tokens"),
+        ("encoder", ["--text", "The sky is blue."], "nothing to fill"),
+        ("encoder", ["--text", "___", "--tokens", "3"], "--tokens means nothing to an encoder"),
+        ("encoder", ["--text", "___", "--order", "right"], "right"),
+        ("published", ["--ids", "1", "--blank", "2"], "--blank means nothing to a decoder"),
+    ],
+)
+def test_what_a_form_of_model_cannot_do_is_refused(cli, request: pytest.FixtureRequest, model: str, words: list[str], names: str) -> None:
+    with pytest.raises(FailedError, match=names) as refused:
+        cli("generate", *words, "--checkpoint", request.getfixturevalue(model))
+    assert str(refused.value).count("\n") == 1
+
+
+def test_a_model_is_found_that_can_do_what_is_asked() -> None:
+    for words, folder in (
+        (["--source", "a"], TRANSLATOR),
+        (["--source-ids", "1"], TRANSLATOR),
+        (["--text", "The ___"], MASKED),
+        (["--text", "The [MASK]"], MASKED),
+        (["--text", "The sky"], EMBEDDED),
+        (["--ids", "1"], EMBEDDED),
+    ):
+        parser = Parser("generate")
+        verb.arguments(parser)
+        assert verb.fitting(parser.parse_args(words)) == folder
 
 
 def test_check_agrees_with_transformers(cli, published: Path, checkpoint: Path) -> None:
@@ -324,7 +426,7 @@ def test_a_longer_budget_takes_a_finished_run_further(cli, plan: Path, tmp_path:
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["--out", "new"], "--preset embedded or live"),
+        (["--out", "new"], "--preset embedded or live or masked or translator"),
         (["--preset", "live", "--out", "full"], r"thesis\.tex"),
         (["--resume", "nowhere", "--out", "new"], r"nowhere/card\.json is missing"),
         (["--resume", "nowhere", "--preset", "live", "--out", "new"], "leave --preset"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 from components import compute
-from components.compute import Shelf, Specimen
+from components.compute import Offer, Shelf, Specimen
 from model.checkpoints import Loaded, Report
 from model.config import Attention, Config
 from model.errors import Refusal
@@ -21,7 +21,7 @@ from model.layers import masks
 from model.trace import Tracer
 from model.transformer import Transformer
 
-REPORT = Report("test", 0, (), (), ())
+REPORT = Report("test", 0)
 CONFIG = Config(vocabulary=50, context=64, width=16, layers=2, attention=Attention(heads=2, kv_heads=2, size=8))
 
 
@@ -183,25 +183,23 @@ def adopting() -> None:
 
     born = st.number_input("seed", 0, 99, 3)
     if st.button("adopt"):
-        compute.adopt(Loaded(Transformer(Config(vocabulary=20, layers=1), seed=born), None, None, Report("test", 0, (), (), ())), f"mine {born}")
-    st.session_state["seen"] = [(shown.name, shown.id) for shown in compute.specimens()]
+        compute.adopt(Loaded(Transformer(Config(vocabulary=20, layers=1), seed=born), None, None, Report("test", 0)), f"mine {born}")
+    st.session_state["seen"] = [(shown.name, shown.id) for shown in compute.offers()]
 
 
 def test_an_adopted_model_belongs_to_its_session_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = specimen()
-    monkeypatch.setattr(compute, "embedded", lambda: shipped)
+    monkeypatch.setattr(compute, "_shipped", lambda: (Offer("", "Vitrine", 1),))
     mine, other = AppTest.from_function(adopting).run(), AppTest.from_function(adopting).run()
     mine.button[0].click().run()
     mine.run()
-    assert [name for name, _ in mine.session_state["seen"]] == ["seed 0", "mine 3"]
-    assert [name for name, _ in other.run().session_state["seen"]] == ["seed 0"]
+    assert [name for name, _ in mine.session_state["seen"]] == ["Vitrine", "mine 3"]
+    assert [name for name, _ in other.run().session_state["seen"]] == ["Vitrine"]
 
 
 def test_a_session_keeps_its_latest_models_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    shipped = specimen()
-    monkeypatch.setattr(compute, "embedded", lambda: shipped)
+    monkeypatch.setattr(compute, "_shipped", lambda: (Offer("", "Vitrine", 1),))
     app = AppTest.from_function(adopting).run()
     for seed in range(compute.ADOPTED + 2):
         app.number_input[0].set_value(seed).run()
         app.button[0].click().run()
-    assert [name for name, _ in app.session_state["seen"]] == ["seed 0", *(f"mine {seed}" for seed in range(2, compute.ADOPTED + 2))]
+    assert [name for name, _ in app.session_state["seen"]] == ["Vitrine", *(f"mine {seed}" for seed in range(2, compute.ADOPTED + 2))]

@@ -48,7 +48,7 @@ def test_every_part_declares_the_space_it_is_offered_in() -> None:
     assert spaces["layers"] == Interval(1, 12, step=1)
     assert isinstance(spaces["positions"], Parts)
     assert spaces["final_norm"] == Choice((False, True))
-    assert {setting.name for setting in settings(Rotary)} == {"base", "fraction", "pairing"}
+    assert {setting.name for setting in settings(Rotary)} == {"base", "fraction", "pairing", "stretch"}
     assert not list(settings(Alibi))
 
 

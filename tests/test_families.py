@@ -13,7 +13,7 @@ from model.errors import Refusal
 from model.families import FAMILIES, Published, find, published_as
 from model.families.gpt2 import published_config as gpt2_config
 from model.families.llama import published_config as llama_config
-from model.text.tokenizer import Tokenizer
+from model.training.objective import tokenizer
 from model.training.session import preset, presets
 
 PUBLISHED = {
@@ -72,7 +72,8 @@ def test_every_weight_of_every_size_has_a_published_name(family) -> None:
 
 @pytest.mark.parametrize("name", presets())
 def test_our_own_sizes_are_what_the_presets_train(name: str) -> None:
-    assert find(f"vitrine-{name}").config == replace(preset(name).config, vocabulary=Tokenizer.for_world().size)
+    trained = preset(name)
+    assert find(f"vitrine-{name}").config == replace(trained.config, vocabulary=tokenizer(trained.task).size)
 
 
 GPT2 = {"vocab_size": 50_257, "n_positions": 1_024, "n_embd": 768, "n_layer": 12, "n_head": 12}
@@ -107,7 +108,7 @@ def test_rotation_is_read_where_either_version_of_transformers_writes_it() -> No
         (gpt2_config, {**GPT2, "activation_function": "mish"}, "mish.*gelu_new"),
         (gpt2_config, {**GPT2, "n_head": 0}, "attention.heads.*0"),
         (llama_config, {**LLAMA, "num_key_value_heads": 5}, "32 query heads.*5"),
-        (llama_config, {**LLAMA, "rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, "llama3"),
+        (llama_config, {**LLAMA, "rope_scaling": {"rope_type": "yarn", "factor": 8.0}}, "yarn"),
         (llama_config, {**LLAMA, "rope_parameters": [1]}, "rope_parameters"),
         (llama_config, {**LLAMA, "tie_word_embeddings": "no"}, "tie_word_embeddings.*'no'"),
     ],
@@ -115,3 +116,14 @@ def test_rotation_is_read_where_either_version_of_transformers_writes_it() -> No
 def test_what_cannot_be_computed_is_refused_by_name(read, given, names: str) -> None:
     with pytest.raises(Refusal, match=names):
         read(given)
+
+
+def test_a_template_puts_its_markers_before_what_they_name() -> None:
+    template = next(family.template for family in FAMILIES if family.template)
+    assert template is not None
+    assert template("Name a colour.") == "### Instruction:\nName a colour.\n\n### Response:\n"
+    assert template("Translate.", "céu").split("\n\n")[1] == "### Input:\ncéu"
+
+
+def test_only_unpublished_families_lack_weights() -> None:
+    assert {family.name for family in FAMILIES if not family.released} == {"gpt3", "lamda"}

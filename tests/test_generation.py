@@ -16,6 +16,10 @@ from model.config import (
     Alibi,
     Attention,
     Config,
+    Embedding,
+    Encoder,
+    EncoderDecoder,
+    Form,
     Free,
     GatedMlp,
     LayerNorm,
@@ -27,12 +31,16 @@ from model.config import (
     Rotary,
     Serial,
     Sinusoidal,
+    Sliding,
 )
+from model.config import Decoder as Alone
 from model.errors import Refusal
 from model.generation import Decoder, Greedy, Picked, Sample, Writer, die, draw, generate, held, pick, softmax, stages
+from model.layers.attention import CrossAttention
 from model.layers.masks import Painted, parse
-from model.trace import Tracer
+from model.trace import Branch, Trace, Tracer
 from model.transformer import Transformer
+from tests.configs import EVERY, told
 
 torch.set_num_threads(1)
 TINY = Config(vocabulary=50, context=32, width=24, layers=2, attention=Attention(heads=4, kv_heads=4, size=6), mlp=PlainMlp(hidden=40))
@@ -58,6 +66,7 @@ CONFIGS = {
     "parallel, one norm": replace(TINY, arrangement=Parallel(norms=1)),
     "parallel, two norms": replace(TINY, arrangement=Parallel(norms=2), mlp=GatedMlp(hidden=32, bias=True, activation="gelu_tanh")),
 }
+TRANSLATOR = replace(TINY, form=EncoderDecoder(encoder_layers=1), positions=Learned(), embedding=Embedding(scaled=True))
 MASKS = {
     "window": parse("causal & window(4)"),
     "prefix": parse("causal | prefix(5)"),
@@ -67,6 +76,7 @@ MASKS = {
     "by hand": Painted.of(torch.rand(20, 20, generator=torch.Generator().manual_seed(5)) < 0.6),
 }
 PROMPT = (7, 3, 11, 3, 40)
+SOURCE = (5, 9, 2, 30, 30, 1)
 
 
 def built(config: Config, seed: int = 0) -> Transformer:
@@ -82,8 +92,12 @@ def built(config: Config, seed: int = 0) -> Transformer:
 def uncached(model: Transformer, ids: tuple[int, ...], mask: torch.Tensor | None = None) -> tuple[np.ndarray, np.ndarray]:
     """The last row's logits, and its patterns (layers, heads, positions), of one full forward pass."""
     trace = Tracer(model).trace(ids, mask=mask)
-    patterns = [trace.pattern(layer)[:, -1] for layer in range(model.config.layers)]
-    return trace.logits[-1].numpy(), torch.stack(patterns).numpy()
+    return trace.logits[-1].numpy(), last_rows(trace, "attn")
+
+
+def last_rows(trace: Trace, branch: Branch) -> np.ndarray:
+    """Where a trace's last token looked: (layers, heads, tokens looked at)."""
+    return torch.stack([trace.pattern(layer, branch)[:, -1] for layer in range(trace.model.config.layers)]).numpy()
 
 
 # ---------------------------------------------------------------- the cache changes nothing
@@ -97,6 +111,20 @@ def test_cached_equals_uncached(config: Config) -> None:
         np.testing.assert_allclose(step.logits, logits, atol=1e-9)
         np.testing.assert_allclose(step.pattern, patterns, atol=1e-9)
         assert step.cached == len(step.history)
+
+
+@pytest.mark.parametrize("config", [config for config in EVERY if config.main == "decoder"], ids=told)
+def test_every_configuration_that_writes_reads_one_token_as_it_reads_all(config: Config) -> None:
+    model, tracer = built(config), Tracer(built(config))
+    source = None if isinstance(config.form, Alone) else SOURCE
+    for step in generate(model, PROMPT, Sample(temperature=3, seed=3), tokens=7, source=source):
+        trace = tracer.trace(step.history, source=source)
+        np.testing.assert_allclose(step.logits, trace.logits[-1], atol=1e-9)
+        np.testing.assert_allclose(step.pattern, last_rows(trace, "attn"), atol=1e-9)
+        if source is None:
+            assert step.cross.size == 0
+        else:
+            np.testing.assert_allclose(step.cross, last_rows(trace, "cross"), atol=1e-9)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -147,10 +175,44 @@ def test_a_rewound_text_continues_as_if_it_had_never_been_longer() -> None:
         np.testing.assert_allclose(one.logits, other.logits, atol=1e-12)
 
 
+def test_a_translation_may_be_rewound_too() -> None:
+    model = built(TRANSLATOR)
+    straight = list(generate(model, (1,), Sample(temperature=2, seed=8), tokens=8, source=SOURCE))
+    writer = Writer(model, (1,), tokens=8, source=SOURCE)
+    for choose in (*[Greedy()] * 6, Sample(temperature=2, seed=8)):
+        writer.write(choose)
+    writer.rewind(0)
+    for one, other in zip(writer.follow(Sample(temperature=2, seed=8), 8), straight, strict=True):
+        assert one.id == other.id
+        np.testing.assert_allclose(one.logits, other.logits, atol=1e-12)
+        np.testing.assert_allclose(one.cross, other.cross, atol=1e-12)
+
+
+def test_a_source_is_read_once_whatever_is_written_about_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    remembered = CrossAttention.remembered
+    monkeypatch.setattr(CrossAttention, "remembered", lambda self, memory: asked.append(memory.shape[1]) or remembered(self, memory))
+    list(generate(built(TRANSLATOR), (1, 2, 3), tokens=6, source=SOURCE))
+    assert asked == [len(SOURCE)] * TRANSLATOR.layers
+
+
+def test_beyond_its_reach_a_token_leaves_no_trace() -> None:
+    """A window of 3 hands on what lies 2 places back, over 2 layers 4: farther away nothing is known of a token."""
+    config = replace(TINY, attention=replace(TINY.attention, reach=Sliding(window=3)))
+    model = built(config)
+    one, other = ([step.logits for step in generate(model, (first, 3, 11, 3, 40), tokens=4, picks=dict.fromkeys(range(4), 6))] for first in (7, 8))
+    assert abs(one[0] - other[0]).max() > 1e-3
+    np.testing.assert_allclose(one[1:], other[1:], atol=1e-12)
+    (step,) = generate(model, PROMPT, tokens=1)
+    assert (step.pattern > 0).sum(-1).max() == 3
+
+
 def test_the_cache_holds_a_key_and_a_value_per_layer_and_token() -> None:
     config = replace(TINY, attention=Attention(heads=4, kv_heads=2, size=6))
     for step in generate(Transformer(config).eval(), PROMPT, tokens=4):
         assert step.cache_bytes == 2 * config.layers * 2 * 6 * 4 * step.cached
+    for step in generate(Transformer(TRANSLATOR).eval(), (1,), tokens=4, source=SOURCE):
+        assert step.cache_bytes == 2 * TRANSLATOR.layers * 4 * 6 * 4 * (step.cached + len(SOURCE))
 
 
 # ---------------------------------------------------------------- against transformers
@@ -256,7 +318,8 @@ def share(kept: set[int], logits: np.ndarray) -> np.ndarray:
 
 @given(some_logits, st.integers(1, 15))
 def test_top_k_keeps_the_k_most_probable(logits: np.ndarray, k: int) -> None:
-    kept = {id for id in range(len(logits)) if sum(other > logits[id] for other in logits) < k}
+    ranked = sorted(range(len(logits)), key=lambda id: (-logits[id], id))  # of equals, the lowest id first
+    kept = set(ranked[:k])
     np.testing.assert_allclose(by_name(logits, Sample(top_k=k), "top_k").after, share(kept, logits), atol=1e-12)
 
 
@@ -465,6 +528,23 @@ def test_damaged_weights_are_told_not_sampled_from() -> None:
         model.decoder.blocks[1].mlp.down.weight[0, 0] = torch.nan  # pyright: ignore
     with pytest.raises(Refusal, match="position 5"):
         next(generate(model, PROMPT, Sample()))
+
+
+@pytest.mark.parametrize(
+    ("form", "source", "code"),
+    [
+        (EncoderDecoder(), None, "generation.source"),
+        (EncoderDecoder(), (), "generation.empty"),
+        (EncoderDecoder(), range(33), "length.context"),
+        (EncoderDecoder(), (50,), "generation.id"),
+        (Encoder(), None, "generation.encoder"),
+        (Alone(), SOURCE, "source.none"),
+    ],
+)
+def test_a_source_is_for_those_who_can_read_it(form: Form, source: tuple[int, ...] | None, code: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        generate(built(replace(TINY, form=form)), PROMPT, tokens=4, source=source)
+    assert refused.value.code == code
 
 
 def test_a_model_with_dropout_switched_on_is_refused() -> None:

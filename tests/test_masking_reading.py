@@ -48,7 +48,7 @@ def booleans(specification: str, length: int) -> np.ndarray:
 def test_pairs_future_and_cache_are_those_of_the_pattern(specification: str, pairs: int, future: int, held: int | None) -> None:
     kept = saving(booleans(specification, 12), CONFIG)
     assert (kept.pairs, kept.future, kept.held) == (pairs, future, held)
-    assert kept.causal == 78
+    assert kept.own == 78
     assert kept.all == 144
 
 

@@ -20,14 +20,14 @@ def draw(*shape: int, seed: int) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).requires_grad_()
 
 
-def spelled_out(projected: Tensor, manner: Manner) -> Tensor:
+def spelled_out(projected: Tensor, offsets: Tensor, manner: Manner) -> Tensor:
     """The same as a textbook writes it, for autograd to take apart."""
     q, k, v = projected.transpose(1, 2).split((manner.heads, manner.kv_heads, manner.kv_heads), 1)
     if manner.turn is not None:
         q, k = rotate(q, *manner.turn), rotate(k, *manner.turn)
     group = manner.heads // manner.kv_heads
     k, v = k.repeat_interleave(group, 1), v.repeat_interleave(group, 1)
-    scores = manner.scale * q @ k.mT + manner.offsets
+    scores = manner.scale * q @ k.mT + offsets
     if manner.blind is None:
         return (torch.softmax(scores, -1) @ v).transpose(1, 2)
     # a row without any key has no softmax: it is given one, and then nothing of it is used
@@ -59,9 +59,10 @@ def test_value_and_gradient_are_those_of_the_textbook(positions: Rotary | None, 
     if positions is not None:
         cos, sin = rotation(positions, int(positions.fraction * SIZE), TOKENS, torch.device("cpu"))
         turn = positions, cos.double(), sin.double()
-    manner = Manner(heads=4, kv_heads=kv_heads, scale=0.3, turn=turn, offsets=offsets, blind=blind)
+    manner = Manner(heads=4, kv_heads=kv_heads, scale=0.3, turn=turn, blind=blind)
     projected = draw(BATCH, TOKENS, 4 + 2 * kv_heads, SIZE, seed=1)
     slope = draw(BATCH, TOKENS, 4, SIZE, seed=2).detach()
-    ours, expected = Mixing.apply(projected, manner), spelled_out(projected, manner)
+    offsets = offsets.clone().requires_grad_()
+    ours, expected = Mixing.apply(projected, offsets, manner), spelled_out(projected, offsets, manner)
     torch.testing.assert_close(ours, expected)
-    torch.testing.assert_close(torch.autograd.grad(ours, projected, slope), torch.autograd.grad(expected, projected, slope))
+    torch.testing.assert_close(torch.autograd.grad(ours, (projected, offsets), slope), torch.autograd.grad(expected, (projected, offsets), slope))

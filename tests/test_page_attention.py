@@ -19,9 +19,10 @@ from components.canvas.ledger.arithmetic import of_cell
 from components.canvas.theatre import Choice, Limits
 from components.i18n import LANGUAGES, Words
 from components.pages import attention
-from components.pages.attention import Wanted, head_in_words, pairs, settle, vectors
+from components.pages.attention import Place, Wanted, head_in_words, pairs, settle, vectors
 from model import checkpoints
 from model.analysis.attention import Cell, arithmetic, one_head, overview
+from model.analysis.places import Where
 from model.config import Alibi, Attention, Config, PlainMlp
 from model.errors import Refusal
 from model.layers.masks import parse
@@ -31,6 +32,7 @@ from model.transformer import Transformer
 
 ROOT = Path(__file__).parents[1]
 EN = Words("en")
+HERE = Where("decoder")
 PIECES = ("⟨begin⟩", " The", " sky", " is", " blue", ".", " The", " sky", " is", " <b>")
 
 
@@ -68,6 +70,9 @@ def trace() -> Trace:
     return Tracer(Transformer(config, seed=1)).trace(ids, mask=parse("causal & pad_left(2)").build(10)).clone()
 
 
+PLACE = Place(HERE, PIECES, PIECES)
+
+
 def canvas(app: AppTest, name: str) -> tuple[dict[str, Any], list[bytes]]:
     """Header and parts of what the component of this name was last sent."""
     (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == name)
@@ -85,7 +90,7 @@ def test_the_first_paint_shows_every_head_and_the_arithmetic_of_one_cell(opened:
     app = opened()
     header, _ = canvas(app, "vitrine.theatre")
     assert not app.exception
-    assert (header["layers"], header["heads"], header["tokens"][1:]) == (3, 2, ["The", "sky", "is"])
+    assert (header["layers"], header["heads"], header["queries"]["texts"][1:]) == (3, 2, ["The", "sky", "is"])
     choice = header["choice"]
     assert choice["query"] == 3
     assert canvas(app, "vitrine.ledger")[0]["revision"].endswith(f"/{choice['layer']}/{choice['head']}/3/{choice['key']}")
@@ -129,14 +134,14 @@ def test_markup_in_the_text_stays_text(opened: Callable[..., AppTest]) -> None:
     app = opened(text="<img src=x onerror=alert(1)> **sky**", a_row="2")
     assert not app.exception
     assert "<img" not in said(app)
-    assert any("<" in token for token in canvas(app, "vitrine.theatre")[0]["tokens"])
+    assert any("<" in token for token in canvas(app, "vitrine.theatre")[0]["queries"]["texts"])
 
 
 def test_of_a_long_text_the_exact_map_of_the_chosen_head_travels_beside_the_small_ones(opened: Callable[..., AppTest]) -> None:
     app = opened(text="The sky is blue. " * 20, a_layer="3", a_head="2")
     header, (small, exact) = canvas(app, "vitrine.theatre")
     specimen = compute.embedded()
-    length, side = len(header["tokens"]), header["side"]
+    length, side = len(header["queries"]["texts"]), header["high"]
     assert (length, header["block"], header["stage"]) == (90, 2, [2, 1])
     tokenizer = specimen.loaded.tokenizer or Tokenizer.for_world()
     ids = (tokenizer.begin, *tokenizer.encode("The sky is blue. " * 20).ids)[:90]
@@ -151,13 +156,13 @@ def test_of_a_long_text_the_exact_map_of_the_chosen_head_travels_beside_the_smal
 
 
 def test_what_was_asked_for_is_shown_where_it_is_there(trace: Trace) -> None:
-    assert settle(Wanted(2, 3, 5, 4), trace, (0, 0))[0] == Choice(1, 2, 4, 3, True)
-    assert settle(Wanted(9, 9, 5, 4), trace, (1, 1))[0] == Choice(1, 1, 4, 3, True)
-    assert settle(Wanted(2, 1, 99, 4), trace, (0, 0))[0].query == 9
+    assert settle(Wanted(2, 3, 5, 4), trace, HERE, (0, 0, 9))[0] == Choice(1, 2, 4, 3, True)
+    assert settle(Wanted(9, 9, 5, 4), trace, HERE, (1, 1, 9))[0] == Choice(1, 1, 4, 3, True)
+    assert settle(Wanted(2, 1, 99, 4), trace, HERE, (0, 0, 9))[0].query == 9
 
 
 def test_a_row_without_a_column_is_read_where_it_looks_most(trace: Trace) -> None:
-    choice, reading = settle(Wanted(1, 2, 8), trace, (0, 0))
+    choice, reading = settle(Wanted(1, 2, 8), trace, HERE, (0, 0, 9))
     assert choice.key == reading.pattern[7].argmax()
 
 
@@ -167,18 +172,18 @@ RUBBISH = [None, "0", 7, [], {}, {"layer": 0, "head": 0}, *({"layer": 0, "head":
 @pytest.mark.parametrize("rubbish", RUBBISH)
 def test_a_choice_that_is_no_cell_of_this_model_is_refused(rubbish: object) -> None:
     with pytest.raises(Refusal):
-        theatre.parse(rubbish, Limits(2, 3, 10))
+        theatre.parse(rubbish, Limits(2, 3, 10, 10))
 
 
 def test_a_choice_may_leave_the_key_to_the_server() -> None:
-    assert theatre.parse({"layer": 1, "head": 2, "query": 9, "key": None, "sink": False}, Limits(2, 3, 10)) == Choice(1, 2, 9, None, False)
+    assert theatre.parse({"layer": 1, "head": 2, "query": 9, "key": None, "sink": False}, Limits(2, 3, 10, 10)) == Choice(1, 2, 9, None, False)
 
 
 # ---------------------------------------------------------------- what is drawn and told
 
 
 def test_every_map_travels_with_its_forbidden_cells(trace: Trace) -> None:
-    header, (codes,) = plate.opened(attention.pack_maps(trace))
+    header, (codes,) = plate.opened(attention.pack_maps(trace, HERE))
     planes = np.frombuffer(codes, np.uint8)
     maps = plate.unrooted([planes[:600], planes[600:1200]]).reshape(2, 3, 10, 10)
     np.testing.assert_allclose(maps[1], trace["decoder.blocks.1.attn.pattern"], atol=2e-5)
@@ -190,7 +195,7 @@ def test_every_map_travels_with_its_forbidden_cells(trace: Trace) -> None:
 @pytest.mark.parametrize("at", [Cell(1, 2, 8, 5), Cell(0, 1, 4, 7), Cell(1, 0, 0, 0)], ids=["allowed", "forbidden", "blind"])
 def test_the_ledger_writes_the_cells_own_numbers(trace: Trace, language: str, at: Cell) -> None:
     words, cell = Words(language), arithmetic(trace, at)
-    told = layout(words, of_cell(words, cell, PIECES, 3, "r"))
+    told = layout(words, of_cell(words, cell, PIECES[at.query], PIECES, 3, "r"))
     lines = {line["term"]: line for line in told["lines"]}
     assert lines["q · k"]["equations"] == [f"q · k = {words.number(cell.dot)}"]
     assert lines["÷ √d"]["equations"] == [f"{words.number(cell.dot)} ÷ √8 = {words.number(cell.scaled)}"]
@@ -200,7 +205,7 @@ def test_the_ledger_writes_the_cells_own_numbers(trace: Trace, language: str, at
 
 def test_the_strips_travel_whole(trace: Trace) -> None:
     cell = arithmetic(trace, Cell(1, 2, 8, 5))
-    header, (numbers,) = plate.opened(pack(EN, of_cell(EN, cell, PIECES, 3, "r")))
+    header, (numbers,) = plate.opened(pack(EN, of_cell(EN, cell, PIECES[8], PIECES, 3, "r")))
     counts = [strip["count"] for line in header["lines"] for strip in line["strips"]]
     vectors = np.split(np.frombuffer(numbers, "<f4"), np.cumsum(counts)[:-1])
     np.testing.assert_array_equal(vectors[2], cell.products)
@@ -209,7 +214,7 @@ def test_the_strips_travel_whole(trace: Trace) -> None:
 
 
 def test_the_ledger_of_a_forbidden_cell_says_so(trace: Trace) -> None:
-    lines = of_cell(EN, arithmetic(trace, Cell(0, 1, 4, 7)), PIECES, 3, "r").lines
+    lines = of_cell(EN, arithmetic(trace, Cell(0, 1, 4, 7)), PIECES[4], PIECES, 3, "r").lines
     (mask,) = (line for line in lines if line.term == "mask")
     assert mask.equations[0].endswith("→ −∞")
     assert mask.strips[0].blocked is not None
@@ -220,19 +225,19 @@ def test_the_reading_names_the_strongest_keys_and_who_looks_back(trace: Trace) -
     reading = one_head(trace, 1, 0)
     reading.pattern[7] = np.array([0, 0, 0.62, 0.2, 0.11, 0.04, 0.02, 0.01, 0, 0])
     reading.pattern[9, 7] = 0.9
-    told = head_in_words(EN, PIECES, reading, Choice(1, 0, 7, 2, True)).replace("\u202f", " ")
+    told = head_in_words(EN, PLACE, reading, Choice(1, 0, 7, 2, True)).replace("\u202f", " ")
     assert told == (
         "Layer 2, head 1: row 8, “sky”, looks 62 % at “sky”, 20 % at “is” and 11 % at “blue”. It is looked at most by row 10, “<b>”, with 90 %."
     )
 
 
 def test_a_row_that_may_look_at_nothing_is_told_as_such(trace: Trace) -> None:
-    assert "may look at nothing" in head_in_words(EN, PIECES, one_head(trace, 0, 0), Choice(0, 0, 1, 0, True))
+    assert "may look at nothing" in head_in_words(EN, PLACE, one_head(trace, 0, 0), Choice(0, 0, 1, 0, True))
 
 
 def test_the_table_lists_every_allowed_pair_the_strongest_first(trace: Trace) -> None:
     reading = one_head(trace, 1, 1)
-    table = pairs(EN, PIECES, reading)
+    table = pairs(EN, PLACE, reading)
     assert len(table) == reading.allowed.sum()
     query, key, weight = (table[name].to_numpy() for name in ("row", "column", "weight"))
     assert np.diff(np.asarray(weight, float)).max() <= 0
@@ -242,7 +247,7 @@ def test_the_table_lists_every_allowed_pair_the_strongest_first(trace: Trace) ->
 
 def test_the_arithmetics_table_holds_every_vector(trace: Trace) -> None:
     cell = arithmetic(trace, Cell(1, 2, 8, 5))
-    table = vectors(EN, PIECES, cell).groupby("vector", sort=False)["number"]
+    table = vectors(EN, PLACE, cell).groupby("vector", sort=False)["number"]
     np.testing.assert_allclose(np.asarray(table.get_group("q × k")).sum(), cell.dot, atol=1e-5)
     np.testing.assert_allclose(table.get_group("after"), cell.after, atol=1e-6)
     assert len(table) == 13

@@ -21,7 +21,8 @@ from components.controls import prompt
 from components.i18n import LANGUAGES, Words
 from components.page import Session
 from components.pages import generation
-from components.pages.generation import AT, COUNT, LONGEST, PICKS, SEED, STOP, TEMPERATURE, Line, act, branch, dials, line_of, throw_again, turn
+from components.writing import AT, COUNT, LONGEST, PICKS, SEED, STOP, WARM, Continued, act, branch, throw_again, toggle, turn
+from components.writing import line_of as any_line_of
 from model import checkpoints
 from model.config import Attention, Config, PlainMlp
 from model.errors import Refusal
@@ -90,13 +91,28 @@ def canvas(app: AppTest, name: str) -> Any:
     return json.loads(found.json) if found.json else plate.opened(found.bytes)
 
 
-def ids(line: Line) -> list[int]:
-    return [step.id for step in line.writer.steps]
+def given(player: dict[str, Any]) -> list[str]:
+    return [part["piece"] for part in player["parts"] if part["kind"] == "given"]
 
 
-def again(line: Line, session: Session) -> list[int]:
+def tokens(player: dict[str, Any]) -> list[dict[str, Any]]:
+    return [part for part in player["parts"] if part["kind"] == "token"]
+
+
+def line_of(session: Session) -> Continued:
+    """The session's text, which grows at its end."""
+    line = any_line_of(session)
+    assert isinstance(line, Continued)
+    return line
+
+
+def ids(line: Continued) -> list[int]:
+    return [step.id for step in line.steps]
+
+
+def again(line: Continued, session: Session) -> list[int]:
     """What the link's fields write from nothing."""
-    steps = generate(session.specimen.loaded.model, session.prompt.ids, dials().choose(), state.get(COUNT), picks=dict(state.get(PICKS)))
+    steps = generate(session.specimen.loaded.model, session.prompt.ids, line.dials.choose(), state.get(COUNT), picks=dict(state.get(PICKS)))
     return [step.id for step in steps]
 
 
@@ -107,9 +123,10 @@ def test_the_first_paint_shows_the_next_token_and_what_would_follow(opened: Call
     app = opened()
     assert not app.exception
     player, (header, (logits, pieces)), (looked, _) = canvas(app, "timeline"), canvas(app, "distribution"), canvas(app, "gaze")
-    assert player["prompt"][1:] == ["The", "sky", "is"]
-    assert (player["at"], len(player["tokens"])) == (0, 12)
-    assert player["cache"]["tokens"] == len(player["prompt"]) == len(looked["pieces"])
+    assert given(player)[1:] == ["The", "sky", "is"]
+    assert (player["at"], len(tokens(player))) == (0, 12)
+    assert [part["kind"] for part in player["parts"]] == ["given"] * 4 + ["caret"] + ["token"] * 12
+    assert player["cache"]["tokens"] == len(given(player)) == len(looked["pieces"])
     assert header["written"] is not None
     assert len(json.loads(pieces)) == len(logits) // 4 == compute.embedded().loaded.model.config.vocabulary
     assert "written nothing yet" in "".join(element.proto.body for element in app.html)
@@ -121,9 +138,9 @@ def test_a_link_replays_text_cursor_and_dials(opened: Callable[..., AppTest]) ->
     one, other = opened(**parameters), opened(**parameters)
     player = canvas(one, "timeline")
     assert player == canvas(other, "timeline")
-    assert (player["at"], len(player["tokens"])) == (5, 9)
-    assert [token["held"] for token in player["tokens"]] == [False, False, True, *[False] * 6]
-    assert player["tokens"][2]["piece"] == Tokenizer.for_world().piece(41).strip()
+    assert (player["at"], len(tokens(player))) == (5, 9)
+    assert [token["held"] for token in tokens(player)] == [False, False, True, *[False] * 6]
+    assert tokens(player)[2]["piece"] == Tokenizer.for_world().piece(41).strip()
     header, _ = canvas(one, "distribution")
     assert {"temperature": 1.3, "top_p": 0.9, "seed": 7}.items() <= header["dials"].items()
     assert one.query_params["g.picks"] == "2.41"
@@ -132,8 +149,8 @@ def test_a_link_replays_text_cursor_and_dials(opened: Callable[..., AppTest]) ->
 def test_forged_parameters_are_passed_over(opened: Callable[..., AppTest]) -> None:
     app = opened(g_t="warm", g_n="99999999999", g_picks="1.2-x.3", g_k="-4", g_at="٣")
     assert not app.exception
-    assert canvas(app, "distribution")[0]["dials"]["temperature"] == TEMPERATURE.default
-    assert len(canvas(app, "timeline")["tokens"]) == 12
+    assert canvas(app, "distribution")[0]["dials"]["temperature"] == WARM
+    assert len(tokens(canvas(app, "timeline"))) == 12
 
 
 @pytest.mark.parametrize("given", ["", "3", "3.", "a.1", "1.2.3", "1.-2", "-1.2", "1.99999999", "²." + "1"])
@@ -145,15 +162,15 @@ def test_picks_that_are_no_pairs_are_refused(given: str) -> None:
 def test_a_pick_that_this_vocabulary_lacks_is_left_out(opened: Callable[..., AppTest]) -> None:
     app = opened(g_picks="0.999999", g_n="4", g_stop="0")
     assert not app.exception
-    assert not any(token["held"] for token in canvas(app, "timeline")["tokens"])
+    assert not any(token["held"] for token in tokens(canvas(app, "timeline")))
 
 
 def test_a_new_text_begins_anew(opened: Callable[..., AppTest]) -> None:
     app = opened(g_n="5", g_at="3", g_picks="1.9", g_stop="0")
     app.text_area(key="w:text").set_value("O sol").run()
     player = canvas(app, "timeline")
-    assert player["prompt"][1:] == ["O", "sol"]
-    assert (player["at"], len(player["tokens"])) == (0, 12)
+    assert given(player)[1:] == ["O", "sol"]
+    assert (player["at"], len(tokens(player))) == (0, 12)
 
 
 def test_the_numbers_are_the_models_own(opened: Callable[..., AppTest]) -> None:
@@ -161,7 +178,7 @@ def test_the_numbers_are_the_models_own(opened: Callable[..., AppTest]) -> None:
     model, read = compute.embedded().loaded.model, prompt.read(EN, compute.embedded(), "The sky is")
     steps = list(generate(model, read.ids, Sample(temperature=0.8), tokens=6))
     player, (header, (logits, _)), (looked, (codes,)) = canvas(app, "timeline"), canvas(app, "distribution"), canvas(app, "gaze")
-    assert [token["share"] for token in player["tokens"]] == [round(step.probability, 6) for step in steps]
+    assert [token["share"] for token in tokens(player)] == [round(step.probability, 6) for step in steps]
     assert np.frombuffer(logits, "<f4").tolist() == steps[4].logits.tolist()
     assert (header["written"], header["seen"]) == (steps[4].id, sorted(set(steps[4].history)))
     shape = (2, 5, len(looked["pieces"]))
@@ -209,7 +226,7 @@ def test_a_branch_keeps_what_came_before_and_goes_on_from_the_token_put_there(se
     branch(line, 9)
     assert ids(line)[:5] == [*before[:4], 9]
     assert (line.at, len(ids(line)), state.get(PICKS)) == (5, 12, ((4, 9),))
-    assert isinstance(line.writer.steps[4].choose, Picked)
+    assert isinstance(line.steps[4].choose, Picked)
     assert again(line, session) == ids(line)
 
 
@@ -220,7 +237,7 @@ def test_other_dials_act_from_the_cursor_on(session: Session) -> None:
     act(line, "go", 6)
     turn(line, Dials(temperature=0))
     assert ids(line)[:6] == before[:6]
-    assert all(pick(step.logits, Greedy(), step.history) == step.id for step in line.writer.steps[6:])
+    assert all(pick(step.logits, Greedy(), step.history) == step.id for step in line.steps[6:])
     assert len(ids(line)) == 12
     assert set(dict(state.get(PICKS))) <= set(range(6))
     assert again(line, session) == ids(line)
@@ -228,9 +245,9 @@ def test_other_dials_act_from_the_cursor_on(session: Session) -> None:
 
 def test_dials_that_would_have_written_the_same_leave_the_text_alone(session: Session) -> None:
     line = line_of(session)
-    steps = list(line.writer.steps)
+    steps = list(line.steps)
     turn(line, Dials(temperature=0.8, top_p=1.0, min_p=1e-9))
-    assert line.writer.steps == steps
+    assert line.steps == steps
 
 
 def test_throwing_again_changes_the_seed_and_nothing_before_the_cursor(session: Session) -> None:
@@ -248,12 +265,13 @@ def test_throwing_again_changes_the_seed_and_nothing_before_the_cursor(session: 
 def test_the_text_ends_with_its_document_and_may_go_on(session: Session) -> None:
     line = line_of(session)
     act(line, "go", 0)
+    assert line.end is not None
     branch(line, line.end)
     assert (ids(line), line.over) == ([line.end], True)
     act(line, "step", 0)
     branch(line, 9)
     assert ids(line) == [line.end]
-    generation.stop_with_document(line, False)
+    toggle(line, False)
     act(line, "step", 0)
     assert len(ids(line)) == 2
 
@@ -266,7 +284,7 @@ def test_the_text_ends_when_the_context_is_full_and_says_so(session: Session) ->
     act(line, "go", len(ids(line)))
     act(line, "step", 0)
     assert line.over
-    assert generation.moment(line).pattern.shape == (2, 2, 40)
+    assert line.moment().pattern.shape == (2, 2, 40)
     assert "context of 40 tokens is full" in generation._ended(session, line)
 
 
@@ -296,9 +314,9 @@ def test_dials_that_no_dial_can_say_are_refused(change: dict[str, Any]) -> None:
     "sent", [None, "step", {}, {"act": "fly", "at": 0}, {"act": ["step"], "at": 0}, {"act": "go"}, {"act": "go", "at": 4}, {"act": "go", "at": True}]
 )
 def test_a_player_hears_only_what_it_can_do(sent: Any) -> None:
-    assert timeline.act({"act": "go", "at": 3}, 3) == ("go", 3)
+    assert timeline.act({"act": "go", "at": 3}, 3, 5) == ("go", 3)
     with pytest.raises(Refusal):
-        timeline.act(sent, 3)
+        timeline.act(sent, 3, 5)
     with pytest.raises(Refusal):
         timeline.tempo(sent)
 
@@ -316,11 +334,11 @@ def test_every_stop_is_a_legal_setting_and_every_dial_can_rest() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_players_layout_in_both_languages(language: str) -> None:
     words = Words(language)
-    tokens = (Token(" <b>", 0.25, 3, True), Token("\n", 1.0, 1, False))
-    scene = Scene(("⟨begin⟩", " a"), tokens, 1, "", Cache(3, 40, 3 * 512, 2), 2.0, True, "r1")
+    parts = ("⟨begin⟩", " a", Token(" <b>", 0.25, 3, True, 0), Token("\n", 1.0, 1, False, 1))
+    scene = Scene(parts, 2, 1, "", Cache(3, 40, 3 * 512, 2, 2), 2.0, "End", True, "r1")
     laid = timeline.layout(words, scene)
-    assert [token["piece"] for token in laid["tokens"]] == ["<b>", "⏎"]
-    assert laid["tokens"][0] == {"piece": "<b>", "share": 0.25, "rank": 3, "held": True}
+    assert [part.get("piece", "|") for part in laid["parts"]] == ["⟨begin⟩", "a", "<b>", "|", "⏎"]
+    assert laid["parts"][2] == {"kind": "token", "piece": "<b>", "share": 0.25, "rank": 3, "held": True, "number": 0}
     assert "3" in laid["words"]["cache"]
     assert "512" in laid["words"]["cache"]
     assert laid["revision"] == "r1"
@@ -348,10 +366,10 @@ def test_the_reading_names_the_sink_apart_and_the_strongest_gaze(session: Sessio
 def test_tables_hold_every_number_once(session: Session) -> None:
     state.put(STOP, False)
     line = line_of(session)
-    now = generation.moment(line)
-    table = generation._distribution_table(session, now, dials())
+    now = line.moment()
+    table = generation._distribution_table(session, now, line.dials)
     assert len(table) == len(now.logits)
     np.testing.assert_allclose(table[[column for column in table if column.startswith("after")]].sum(), 1)
-    gazed = generation._gaze_table(session, Gaze(now.pattern, generation.pieces(session, now.history), "r"))
+    gazed = generation._gaze_table(session, Gaze(now.pattern, generation.pieces(session, line.ids), "r"))
     assert len(gazed) == now.pattern.size
     assert gazed["weight"].to_numpy().sum() == pytest.approx(4)

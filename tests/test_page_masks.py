@@ -17,20 +17,25 @@ from streamlit.testing.v1 import AppTest
 
 from components import compute, state, theme
 from components.canvas import painter, patterns
-from components.canvas.painter import Board, received
+from components.canvas.painter import Board, Sheet, received
 from components.canvas.patterns import Picture
 from components.controls import mask
+from components.controls.mask import Desk
 from components.figures import masking as figures
 from components.i18n import Words
 from components.permalink import parse as read_link
 from model import checkpoints
 from model.analysis.masking import LossReading, NextReading
+from model.analysis.places import CROSS, Where
 from model.config import Attention, Config, PlainMlp
 from model.errors import Refusal
-from model.layers.masks import Causal, Painted, parse
+from model.layers.masks import Bidirectional, Causal, Painted, parse
 from model.text.tokenizer import Tokenizer
 from model.transformer import Transformer
 
+DECODER = Where("decoder")
+PLACES = (DECODER, Where("encoder"), CROSS)
+SPEC, PAINT = mask.SHEETS["decoder"].fields
 ROOT = Path(__file__).parents[1]
 TEXT = "The sky is blue. The grass is green."
 LABELS = {name: name for name in ("axis_token", "axis_probability", "axis_position", "axis_loss", "default", "masked", "told")}
@@ -44,33 +49,39 @@ def booleans(specification: str, length: int) -> np.ndarray:
 # ---------------------------------------------------------------- patterns and specifications
 
 
-@given(some.sampled_from(mask.NAMES[:-1]), some.integers(1, 60))
-def test_a_pattern_is_recognised_in_its_own_specification(name: str, number: int) -> None:
-    numbered = name in mask.NUMBERS
-    assert mask.recognised(parse(str(mask.made(name, number)))) == (name, number if numbered else 0)
+def desk(length: int, where: Where = DECODER, keys: int | None = None) -> Desk:
+    return Desk(where, length, keys or length)
+
+
+@given(some.sampled_from(PLACES), some.integers(1, 60))
+def test_a_pattern_is_recognised_in_its_own_specification(where: Where, number: int) -> None:
+    for name in mask.SHEETS[where.name].names[:-1]:
+        assert mask.recognised(where, parse(str(mask.made(where, name, number)))) == (name, number if name in mask.NUMBERS else 0)
 
 
 @pytest.mark.parametrize("specification", ["causal & window(3) & prefix(2)", "window(3)", "causal & packed(2,3)", "~causal", "prefix(2) | causal"])
 def test_any_other_combination_is_ones_own(specification: str) -> None:
-    assert mask.recognised(parse(specification)) == (mask.OWN, 0)
+    assert mask.recognised(DECODER, parse(specification)) == (mask.OWN, 0)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 1_024])
 def test_every_pattern_of_the_gallery_can_be_built_at_every_length(length: int) -> None:
-    for name in mask.NAMES:
-        assert mask.made(name, mask.number_for(name, length)).build(length).shape == (length, length)
+    for where in PLACES:
+        at = desk(length, where, keys=length + 3 if where == CROSS else length)
+        for name in at.sheet.names:
+            assert at.build(at.made(name, at.number_for(name))).shape == (at.queries, at.keys)
 
 
 @pytest.mark.parametrize("name", ["left", "right", "prefix", "window", "packed"])
 def test_a_pattern_shows_something_even_in_a_short_text(name: str) -> None:
-    assert not np.array_equal(mask.made(name, mask.number_for(name, 4)).build(4).numpy(), booleans("causal", 4))
+    assert not np.array_equal(desk(4).build(desk(4).made(name, desk(4).number_for(name))), booleans("causal", 4))
 
 
 @given(some.integers(1, painter.WIDEST), some.integers(0, 2**32 - 1))
 def test_a_painted_mask_travels_in_the_link(length: int, seed: int) -> None:
     painted = Painted.of(np.random.default_rng(seed).random((length, length)) < 0.5)
-    values, refused = read_link((mask.PAINT,), {"m.paint": mask.PAINT.write(painted)})
-    assert values == {mask.PAINT: painted}
+    values, refused = read_link((PAINT,), {"m.paint": PAINT.write(painted)})
+    assert values == {PAINT: painted}
     assert not refused
 
 
@@ -79,16 +90,16 @@ def test_a_painted_mask_travels_in_the_link(length: int, seed: int) -> None:
 )
 def test_a_forged_painting_is_refused(given: str) -> None:
     with pytest.raises(Refusal):
-        mask.PAINT.read(given)
+        PAINT.read(given)
 
 
 def test_a_painting_that_inflates_without_end_is_refused() -> None:
     with pytest.raises(Refusal, match="damaged"):
-        mask.PAINT.read("4." + state.pack(bytes(50_000_000)))
+        PAINT.read("4." + state.pack(bytes(50_000_000)))
 
 
 def test_a_link_with_an_unreadable_specification_falls_back() -> None:
-    values, refused = read_link((mask.SPEC,), {"m.spec": "causal & windw(2)"})
+    values, refused = read_link((SPEC,), {"m.spec": "causal & windw(2)"})
     assert (values, refused) == ({}, ("m.spec",))
 
 
@@ -96,7 +107,8 @@ def test_a_link_with_an_unreadable_specification_falls_back() -> None:
 
 
 def stroke(allowed: np.ndarray, revision: int) -> dict[str, Any]:
-    return {"length": len(allowed), "revision": revision, "bits": base64.b64encode(painter.packed(allowed)).decode(), "stroke": 1}
+    rows, columns = allowed.shape
+    return {"rows": rows, "columns": columns, "revision": revision, "bits": base64.b64encode(painter.packed(allowed)).decode(), "stroke": 1}
 
 
 def test_a_stroke_is_taken_on_the_picture_it_was_painted_on_and_keeps_its_revision() -> None:
@@ -124,13 +136,14 @@ def test_a_late_stroke_on_a_picture_that_was_replaced_is_dropped() -> None:
         7,
         [],
         {},
-        {"length": 3, "revision": 1},
-        {"length": "3", "revision": 1, "bits": "AAA="},
-        {"length": 3, "revision": 1, "bits": "AA=="},
-        {"length": 3, "revision": 1, "bits": "not base64"},
-        {"length": 0, "revision": 1, "bits": ""},
-        {"length": -3, "revision": 1, "bits": "AAA="},
-        {"length": 257, "revision": 1, "bits": base64.b64encode(bytes(8_257)).decode()},
+        {"rows": 3, "columns": 3, "revision": 1},
+        {"rows": "3", "columns": 3, "revision": 1, "bits": "AAA="},
+        {"rows": 3, "columns": 3, "revision": 1, "bits": "AA=="},
+        {"rows": 3, "columns": 6, "revision": 1, "bits": "AAA="},
+        {"rows": 3, "columns": 3, "revision": 1, "bits": "not base64"},
+        {"rows": 0, "columns": 3, "revision": 1, "bits": ""},
+        {"rows": -3, "columns": -3, "revision": 1, "bits": "AAA="},
+        {"rows": 257, "columns": 1, "revision": 1, "bits": base64.b64encode(bytes(33)).decode()},
     ],
 )
 def test_a_stroke_of_another_shape_is_refused(given: Any) -> None:
@@ -149,11 +162,11 @@ def test_a_choice_that_is_no_picture_is_refused() -> None:
 def test_the_painter_is_sent_every_bit_up_to_256_tokens_and_regions_above() -> None:
     for length, block, editable in ((5, 1, True), (64, 1, True), (65, 2, True), (256, 4, True), (257, 5, False), (1_024, 16, False)):
         allowed = booleans("causal & window(9)", length)
-        sent = painter.layout(allowed, ["a"] * length, 3, {})
+        sent = painter.layout(Sheet(allowed, ["a"] * length, ["a"] * length), 3, {})
         cells = base64.b64decode(sent["cells"])
         assert (sent["block"], sent["editable"]) == (block, editable)
         if editable:
-            np.testing.assert_array_equal(painter.unpacked(cells, length), allowed)
+            np.testing.assert_array_equal(painter.unpacked(cells, length, length), allowed)
         else:
             side = -(-length // block)
             assert len(cells) == side * side
@@ -161,7 +174,7 @@ def test_the_painter_is_sent_every_bit_up_to_256_tokens_and_regions_above() -> N
 
 
 def test_what_was_painted_names_revision_and_bits() -> None:
-    one, other = (painter.layout(booleans(spec, 6), "abcdef", 2, {})["painted"] for spec in ("causal", "bidirectional"))
+    one, other = (painter.layout(Sheet(booleans(spec, 6), "abcdef", "abcdef"), 2, {})["painted"] for spec in ("causal", "bidirectional"))
     assert one.startswith("2.")
     assert one != other
 
@@ -256,7 +269,7 @@ def sent(app: AppTest, name: str) -> dict[str, Any]:
 
 def shown(app: AppTest) -> np.ndarray:
     data = sent(app, "vitrine.painter")
-    return painter.unpacked(base64.b64decode(data["cells"]), data["length"])
+    return painter.unpacked(base64.b64decode(data["cells"]), data["rows"], data["columns"])
 
 
 def said(app: AppTest) -> str:
@@ -293,14 +306,14 @@ def test_a_link_opens_the_same_mask_layer_and_head(opened: Callable[..., AppTest
 
 def test_a_link_opens_a_painted_mask_and_a_combination_with_it(opened: Callable[..., AppTest]) -> None:
     allowed = np.random.default_rng(0).random((11, 11)) < 0.4
-    painted = mask.PAINT.write(Painted.of(allowed))
+    painted = PAINT.write(Painted.of(allowed))
     np.testing.assert_array_equal(shown(opened(spec="painted", paint=painted)), allowed)
     both = shown(opened(spec="painted & window(3)", paint=painted))
     np.testing.assert_array_equal(both, allowed & booleans("window(3)", 11))
 
 
 def test_a_painted_mask_goes_on_causally_when_the_text_grows(opened: Callable[..., AppTest]) -> None:
-    painted = mask.PAINT.write(Painted.of(booleans("bidirectional", 4)))
+    painted = PAINT.write(Painted.of(booleans("bidirectional", 4)))
     allowed = shown(opened(spec="painted", paint=painted))
     assert allowed[:4, :4].all()
     np.testing.assert_array_equal(allowed[4:], booleans("causal", 11)[4:])
@@ -362,7 +375,7 @@ def test_a_long_text_is_drawn_by_regions_and_not_painted(opened: Callable[..., A
     app = opened(text="The sky is blue. " * 80)
     data = sent(app, "vitrine.painter")
     assert not app.exception
-    assert (data["length"], data["block"], data["editable"]) == (300, 5, False)
+    assert (data["rows"], data["block"], data["editable"]) == (300, 5, False)
 
 
 def test_the_page_speaks_portuguese(opened: Callable[..., AppTest]) -> None:
@@ -372,4 +385,4 @@ def test_the_page_speaks_portuguese(opened: Callable[..., AppTest]) -> None:
 
 
 def test_causal_stands_where_nothing_was_painted() -> None:
-    assert mask.made("hand", 0) == Causal()
+    assert (desk(4).made("hand", 0), desk(4, Where("encoder")).made("hand", 0)) == (Causal(), Bidirectional())

@@ -21,18 +21,19 @@ from streamlit.testing.v1 import AppTest
 from components import compute, experiments, runs, spelling
 from components.canvas import losscurve as picture
 from components.canvas import plate
-from components.canvas.losscurve import Axis, Chart, Level, Line, Passage
+from components.canvas.losscurve import Axis, Chart, Level, Line, Passage, following
+from components.experiments import LIVE
 from components.figures import abilities, weighing
 from components.i18n import LANGUAGES, Words
 from components.pages import size
 from components.runs import Attempt, Curve, Plan, Verdict, cure
 from model import checkpoints
-from model.config import Attention, Config, GatedMlp, PlainMlp
+from model.config import Attention, Config, Encoder, EncoderDecoder, GatedMlp, PlainMlp
 from model.cost import parameters
 from model.errors import Refusal
 from model.text.skills import held_out
 from model.text.tokenizer import Tokenizer
-from model.training import Clip, NoClipping, Recipe, Step, usual_rate
+from model.training import Clip, NoClipping, Recipe, Step, Steps, usual_rate
 from model.training.session import preset
 from model.transformer import Transformer
 
@@ -194,7 +195,7 @@ def test_a_run_that_diverges_ends_with_its_sentence_and_keeps_finite_weights(mon
     work = attempt.work()
     next(work)
     assert attempt.session is not None
-    monkeypatch.setattr(attempt.session.run, "_measure", lambda ids, targets: (math.nan, attempt.session and attempt.session.run.weights.vector * 0))
+    monkeypatch.setattr(attempt.session.run, "_measure", lambda batch: (math.nan, attempt.session and attempt.session.run.weights.vector * 0))
     with pytest.raises(Refusal) as refused:
         next(work)
     assert refused.value.code.startswith("training.diverged.")
@@ -286,7 +287,7 @@ def test_a_packed_chart_holds_its_points_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("config", [Config(), Config(mlp=GatedMlp(hidden=88)), Config(attention=Attention(heads=4, kv_heads=1, size=16))])
 def test_the_bars_hold_every_parameter_once(config: Config) -> None:
-    assert sum(weighing.by_group(Plan(config=config)).values()) == parameters(config)
+    assert sum(weighing.by_group(config).values()) == parameters(config)
 
 
 def test_two_bars_share_one_scale() -> None:
@@ -514,3 +515,22 @@ def test_a_second_plan_is_added_edited_and_taken_away(opened: Callable[..., AppT
     (second,) = (toggle for toggle in app.toggle if toggle.label == EN("size.settings.second"))
     second.set_value(False).run()
     assert "s.b" not in app.query_params
+
+
+@pytest.mark.parametrize("form", [Encoder(), EncoderDecoder()], ids=["encoder", "both"])
+def test_other_forms_are_trained_on_their_own_task_and_claim_no_floor(form: Encoder | EncoderDecoder) -> None:
+    config = dataclasses.replace(LIVE.config, form=form, width=16, layers=1, attention=Attention(heads=1, kv_heads=1, size=16))
+    attempt = Attempt(dataclasses.replace(LIVE, config=config, recipe=dataclasses.replace(LIVE.recipe, budget=Steps(count=60))), "O céu é azul")
+    for _ in attempt.work():
+        pass
+    assert attempt.verdict is None
+    assert len(attempt.written) == len(runs.MOMENTS)
+    assert all(written.opening for written in attempt.written)
+    picture = following.chart(EN, [attempt], [], "tokens", "log")
+    assert [level.floor for level in picture.levels] == [False]
+    assert picture.right.ticks == ()
+    assert picture.left.low < min(float(line.y.min()) for line in picture.lines)
+    assert "no exact floor" in following.reading(EN, [attempt])
+    assert list(following.numbers(EN, [attempt]).columns)[-1] == EN("size.table.loss")
+    decoder = Attempt(LIVE, "O céu é")
+    assert EN("size.reading.tasks") in following.reading(EN, [attempt, decoder])

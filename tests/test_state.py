@@ -163,6 +163,42 @@ def test_a_widget_sets_its_field_and_the_field_its_widget() -> None:
     assert app.slider(key="w:t.level").value == 3
 
 
+def replaced() -> AppTest:
+    """The slider stood at 3 until the button set it to 8."""
+    app = AppTest.from_function(two_pages).run()
+    return app.button[0].click().run()
+
+
+def repeated(app: AppTest) -> AppTest:
+    """The reader moves something else, and the browser repeats what the slider held before."""
+    app.number_input(key="loose").set_value(5)
+    return app.slider(key="w:t.level").set_value(3).run()
+
+
+def test_a_browser_that_has_not_heard_of_a_change_does_not_undo_it() -> None:
+    app = repeated(replaced())
+    assert seen(app)[0] == app.slider(key="w:t.level").value == 8
+    assert app.number_input(key="loose").value == 5
+
+
+def test_a_reader_may_undo_a_change_at_once() -> None:
+    app = replaced()
+    app.slider(key="w:t.level").set_value(3).run()
+    assert seen(app)[0] == app.slider(key="w:t.level").value == 3
+
+
+def test_what_a_widget_did_not_hold_before_is_a_wish() -> None:
+    app = replaced()
+    app.number_input(key="loose").set_value(5)
+    app.slider(key="w:t.level").set_value(4).run()
+    assert seen(app)[0] == app.slider(key="w:t.level").value == 4
+
+
+def test_a_browser_that_repeats_itself_for_long_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "ECHO", 0.0)
+    assert seen(repeated(replaced()))[0] == 3
+
+
 def test_a_field_outlives_the_page_its_widget_stands_on() -> None:
     app = AppTest.from_function(two_pages).run()
     app.slider(key="w:t.level").set_value(7).run()

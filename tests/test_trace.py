@@ -10,7 +10,8 @@ from model.layers.masks import parse
 from model.tap import ignore
 from model.trace import EAGER, Tracer, sites
 from model.transformer import Transformer
-from tests.configs import EVERY, told
+from tests.configs import DECODERS as EVERY
+from tests.configs import told
 
 LONG = Config(
     vocabulary=61,

@@ -14,28 +14,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from model.config import Attention, Config, Learned, PlainMlp, RMSNorm, from_dict, to_dict
+from model.config import Attention, Config, Decoder, Encoder, EncoderDecoder, Learned, PlainMlp, RMSNorm, from_dict, to_dict
 from model.errors import Refusal
 from model.memory import keep_freed_memory
+from model.text.rows import Lesson
+from model.text.tokenizer import BLANK, Tokenizer
+from model.text.world import Dials
 from model.training import (
     SGD,
     AdamW,
     Clip,
     Constant,
     Cosine,
+    Masked,
+    NextToken,
     NoClipping,
+    Objective,
+    Packed,
     Recipe,
     Seconds,
+    Source,
     Steps,
     Tokens,
+    Translation,
     Trapezoid,
     load_run,
+    objective,
     save_run,
     session,
     train,
 )
 from model.training.divergence import Evidence, explain
 from model.training.loss import cross_entropy
+from model.training.run import answer
+from model.training.source import Batch, following
 from model.training.weights import Weights
 from model.transformer import Transformer
 
@@ -59,13 +71,13 @@ class Echo:
     def __init__(self, length: int = 17, vocabulary: int = 24) -> None:
         self.length, self.vocabulary, self.dealt = length, vocabulary, 0
 
-    def next(self, batch: int) -> Tensor:
+    def next(self, batch: int) -> Batch:
         dice = torch.Generator().manual_seed(self.dealt)
         self.dealt += 1
         half = torch.randint(1, self.vocabulary, (batch, self.length // 2 + 1), generator=dice)
         rows = torch.cat([half, half], 1)[:, : self.length].clone()
         rows[0, -3:] = PAD
-        return rows
+        return following(rows)
 
     def state(self) -> dict[str, Any]:
         return {"dealt": self.dealt}
@@ -150,7 +162,7 @@ def reference(config: Config, recipe: Recipe, steps: int) -> tuple[list[float], 
             optimiser = torch.optim.SGD(groups, momentum=momentum)
     for step in range(1, steps + 1):
         rows = source.next(recipe.batch)
-        loss = torch.nn.functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), ignore_index=PAD)
+        loss = torch.nn.functional.cross_entropy(model(rows.ids).flatten(0, 1), rows.targets.flatten(), ignore_index=PAD)
         optimiser.zero_grad()
         loss.backward()
         if isinstance(recipe.clipping, Clip):
@@ -347,7 +359,7 @@ def test_a_diverging_run_stops_names_its_step_and_keeps_good_weights() -> None:
     assert str(refused.value).startswith(f"step {run.steps + 1}: ")
     assert refused.value.code.startswith("training.diverged.")
     rows = Echo().next(4)
-    loss = torch.nn.functional.cross_entropy(model(rows[:, :-1]).flatten(0, 1), rows[:, 1:].flatten(), ignore_index=PAD)
+    loss = torch.nn.functional.cross_entropy(model(rows.ids).flatten(0, 1), rows.targets.flatten(), ignore_index=PAD)
     assert loss.item() == pytest.approx(first.loss, abs=1e-4), "the only weights that were ever good are the first"
 
 
@@ -387,14 +399,15 @@ class Bad(Echo):
         super().__init__()
         self.spoil = spoil
 
-    def next(self, batch: int) -> Tensor:
-        return self.spoil(super().next(batch))
+    def next(self, batch: int) -> Batch:
+        dealt = super().next(batch)
+        return Batch(self.spoil(dealt.ids), self.spoil(dealt.targets))
 
 
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        (lambda rows: rows[:, :-1], "4 rows of 17 tokens, the source dealt 4 x 16"),
+        (lambda rows: rows[:, :-1], "4 rows of 16 tokens, the source dealt 4 x 15"),
         (lambda rows: rows + 24, "the model knows 0 to 23"),
         (lambda rows: rows - 24, "a row holds token -"),
         (torch.zeros_like, "nothing to learn"),
@@ -415,6 +428,109 @@ def test_half_precision_weights_are_refused() -> None:
         train(Transformer(TINY).half(), Echo(), SHORT)
 
 
+# ---------------------------------------------------------------- objectives
+
+WORDS = Tokenizer.for_world(BLANK)
+FORMS: dict[Any, Any] = {NextToken: Decoder(), Masked: Encoder(), Translation: EncoderDecoder(encoder_layers=1)}
+
+
+def learner(form: Any, **given: Any) -> Config:
+    return Config(vocabulary=WORDS.size, context=64, width=16, layers=1, form=form, attention=Attention(heads=2, kv_heads=2, size=8), **given)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_the_objective_follows_from_the_form(kind: type[Objective]) -> None:
+    config = learner(FORMS[kind])
+    assert objective.usual(config) == kind()
+    assert session.Preset(config=config).task == kind()
+    assert objective.read(json.loads(json.dumps(objective.write(kind()))), config) == kind()
+    assert objective.read({}, config) == kind()
+
+
+def test_an_objective_of_another_form_is_refused() -> None:
+    with pytest.raises(Refusal, match="form Encoder is trained by Masked, not by NextToken"):
+        objective.read({"kind": "NextToken"}, learner(Encoder()))
+    with pytest.raises(Refusal, match="leave lessons away"):
+        objective.source(Translation(), 64, seed=0, dials=Dials(), lessons=(Lesson(10, Dials()),))
+    for wrong in ({"rate": 0.0}, {"blank": 0.8, "random": 0.3}, {"random": -0.1}):
+        with pytest.raises(Refusal, match="add up to 1 at most"):
+            Masked(**wrong)
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_every_objective_is_learned_and_resumes_bit_for_bit(tmp_path: Any, kind: type[Objective], precision: Any) -> None:
+    config = learner(FORMS[kind], dropout=0.1)
+    recipe = Recipe(learning_rate=0.02, batch=2, context=64, warmup=3, budget=Steps(count=60), precision=precision)
+
+    def dealt() -> Source:
+        return objective.source(kind(), 64, seed=3, dials=Dials(weights=(("fact", 1.0),)))
+
+    whole = Transformer(config)
+    losses = [step.loss for step in train(whole, dealt(), recipe)]
+    assert sum(losses[-10:]) < 0.8 * sum(losses[:10])
+    first = train(Transformer(config), dealt(), recipe)
+    head = [step.loss for step in islice(first, 23)]
+    save_run(tmp_path, first.checkpoint())
+    resumed = Transformer(config, seed=5)
+    assert head + [step.loss for step in train(resumed, dealt(), recipe, resume=load_run(tmp_path))] == losses
+    assert torch.equal(weights_of(resumed), weights_of(whole))
+
+
+def test_four_fifths_are_hidden_a_tenth_exchanged_a_tenth_left() -> None:
+    ids = next(iter(objective.source(NextToken(), 4_000, seed=0, dials=Dials()).next(1).ids.split(1)))
+    shown, asked = objective.hide(ids, Masked(), WORDS, torch.Generator().manual_seed(0))
+    ordinary = (ids != WORDS.begin) & (ids != WORDS.pad)
+    share = lambda part, whole: float(part.sum() / whole.sum())  # noqa: E731
+    assert not (asked & ~ordinary).any()
+    assert torch.equal(shown[~asked], ids[~asked])
+    assert share(asked, ordinary) == pytest.approx(0.15, abs=0.02)
+    assert share(shown[asked] == WORDS.blank, asked) == pytest.approx(0.8, abs=0.05)
+    assert share(shown[asked] == ids[asked], asked) == pytest.approx(0.1, abs=0.04)
+    assert not torch.isin(shown[~(shown == ids) & (shown != WORDS.blank)], torch.tensor([WORDS.begin, WORDS.pad])).any()
+
+
+def test_what_is_hidden_depends_on_the_seed_and_the_rows_before_and_nothing_else() -> None:
+    def dealt(seed: int) -> Source:
+        return objective.source(Masked(rate=0.3), 64, seed=seed, dials=Dials())
+
+    one, two, other = dealt(1), dealt(1), dealt(2)
+    first = one.next(3)
+    torch.rand(7)
+    again = two.next(3)
+    assert torch.equal(first.ids, again.ids)
+    assert torch.equal(first.targets, again.targets)
+    assert not torch.equal(first.ids, other.next(3).ids)
+    two.restore({"rows": 3})
+    assert torch.equal(one.next(2).ids, two.next(2).ids)
+
+
+@pytest.mark.parametrize("form", [Encoder(), EncoderDecoder(encoder_layers=2)], ids=["encoder", "both"])
+def test_texts_that_share_a_row_do_not_see_each_other(form: Any) -> None:
+    kind = Masked if form == Encoder() else Translation
+    batch = objective.source(kind(), 64, seed=3, dials=Dials(weights=(("fact", 1.0), ("sound", 1.0)))).next(2)
+    model, texts = Transformer(learner(form)).eval(), batch.texts
+    assert texts is not None
+    with torch.no_grad():
+        together = answer(model, batch)
+        for row in range(2):
+            for text in range(int(texts[row].max()) + 1):
+                here = texts[row] == text
+                source = None if batch.source is None else batch.source.ids[row][batch.source.texts[row] == text][None]
+                alone = model(batch.ids[row][here][None], memory=None if source is None else model.encode(source))
+                torch.testing.assert_close(together[row][here], alone[0], atol=1e-5, rtol=1e-5)
+
+
+def test_a_source_of_another_length_is_refused() -> None:
+    class Short(Echo):
+        def next(self, batch: int) -> Batch:
+            dealt = super().next(batch)
+            return replace(dealt, texts=torch.zeros_like(dealt.ids), source=Packed(dealt.ids[:, :9], torch.zeros_like(dealt.ids[:, :9])))
+
+    with pytest.raises(Refusal, match="the source dealt 4 x 9"):
+        next(iter(train(Transformer(TINY), Short(), SHORT)))
+
+
 # ---------------------------------------------------------------- from a preset to a run
 
 
@@ -427,7 +543,7 @@ def test_every_preset_is_read_back_as_it_is_written(name: str) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"model": {}}, "a preset has config, recipe, world and lessons, not model"),
+        ({"model": {}}, "a preset has config, objective, recipe, world and lessons, not model"),
         ({"world": {"rain": 1}}, "the world has no dial rain; it has portuguese"),
         ({"recipe": {"batch": 0}}, "batch is a whole number"),
         ({"lessons": [{"until": 10}]}, "a lesson has until, kinds and share"),
@@ -439,7 +555,7 @@ def test_a_preset_that_cannot_be_is_refused(given: dict[str, Any], told: str) ->
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(Refusal, match="no preset huge; choose from embedded, live"):
+    with pytest.raises(Refusal, match="no preset huge; choose from embedded, live, masked, translator"):
         session.preset("huge")
 
 

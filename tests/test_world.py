@@ -13,60 +13,22 @@ from model.errors import Refusal
 from model.text.chance import Chance
 from model.text.kinds import KINDS
 from model.text.lexicon import NAMES, NOUNS, PLACES
+from model.text.likelihood import Walk
 from model.text.skills import HELD_OUT_SEED, held_out, probes
 from model.text.spelling import CONSONANTS, VOWELS, invent
 from model.text.world import USUAL, Dials, World, known_pieces, known_words, people
 
 
-class Script(Chance):
-    """Chance that follows a script of choices instead of dice, to walk through everything a grammar can write."""
-
-    def __init__(self) -> None:
-        super().__init__(0)
-        self.path: list[int] = []
-        self.sizes: list[int] = []
-        self.at = 0
-
-    def _branch(self, size: int) -> int:
-        if self.at == len(self.path):
-            self.path.append(0)
-            self.sizes.append(size)
-        self.at += 1
-        return self.path[self.at - 1]
-
-    def pick(self, options):
-        choice = self._branch(len(options))
-        self.nats += math.log(len(options))
-        return options[choice]
-
-    def weigh(self, options, weights):
-        usable = [(o, w) for o, w in zip(options, weights, strict=True) if w > 0]
-        option, weight = usable[self._branch(len(usable))]
-        self.nats -= math.log(weight / sum(weights))
-        return option
-
-    def again(self) -> bool:
-        """Move on to the next path; False when all were walked."""
-        self.at, self.nats = 0, 0.0
-        while self.path and self.path[-1] + 1 == self.sizes[-1]:
-            self.path.pop()
-            self.sizes.pop()
-        if not self.path:
-            return False
-        self.path[-1] += 1
-        return True
-
-
 def everything(kind: str) -> dict[str, list[float]]:
     """All texts of a kind in both languages, each with the probabilities of its derivations."""
-    world, script = World(0), Script()
-    maker = type(world.maker)(script, world.maker.people, world.maker.bias, world.maker.invent)
+    world, walk = World(0), Walk()
+    maker = type(world.maker)(walk, world.maker.people, world.maker.bias, world.maker.invent)
     found: dict[str, list[float]] = {}
     for language in ("pt", "en"):
         more = True
         while more:
-            found.setdefault(KINDS[kind](maker, language), []).append(math.exp(-script.nats) / 2)
-            more = script.again()
+            found.setdefault(KINDS[kind](maker, language), []).append(math.exp(-walk.nats) / 2)
+            more = walk.onward()
     return found
 
 

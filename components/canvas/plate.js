@@ -25,8 +25,13 @@ const LIT = {sequential: pixels(SEQUENTIAL), diverging: pixels(DIVERGING)};
 const TABLE = {sequential: SEQUENTIAL, diverging: DIVERGING};
 const colour = (table, i) => `rgb(${table[3 * i]} ${table[3 * i + 1]} ${table[3 * i + 2]})`;
 
-/** Text on entry i of a table: dark on light colours, light on dark ones. */
-const onColour = (table, i) => (0.3 * table[3 * i] + 0.59 * table[3 * i + 1] + 0.11 * table[3 * i + 2] > 120 ? PLATE.plate : PLATE.glow);
+const linear = value => (value <= 0.04045 * 255 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+
+/** Text on entry i of a table, black or white, whichever has the greater contrast (WCAG 2.2): at least 4.58 on any colour. */
+const onColour = (table, i) => {
+  const [red, green, blue] = [0, 1, 2].map(part => linear(table[3 * i + part]));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
+};
 
 /** A font of the page, loaded if the canvas is the first to ask for it; `then` paints again with it. */
 function face(element, property, size, then) {

@@ -1,5 +1,5 @@
-"""Widgets for any configuration declared with `model.space`: an interval becomes a slider, a choice a switch or a list, a
-union a list with the chosen part's own settings below it.
+"""Widgets for any configuration declared with `model.space`: an interval becomes a slider, a choice a switch, a list or, where it is one
+of numbers, a slider; a union a list with the chosen part's own settings below it.
 
 What the reader sets is a wish. A wish that the configuration grants replaces the settled value; one that it refuses stays
 on the screen with its sentence beside the field that was touched last, and the settled value remains.
@@ -81,14 +81,15 @@ class _Memory:
 
 
 def edit(words: Words, key: str, value: T, columns: int = 3, prefix: str = "settings") -> Edited[T]:
-    """Draw the widgets of `value`, a declared dataclass, and return what they make of it.
+    """Draw the widgets of `value`, a declared dataclass, and return what they make of it. Each part that is itself a configuration is
+    spread over `columns` under a heading of its own; where there is none, the whole is.
 
     Words come from `{prefix}.{path}.name` and `.help`, kinds and options from `{prefix}.kinds.…` and `{prefix}.options.…`.
     """
     memory: _Memory = state.remember(f"editor.{key}", _Memory)
     memory.follow(value)
     form = _Form(words, f"{key}.{memory.revision}", prefix)
-    wish = form.chapters(value, columns)
+    wish = form.chapters(value, columns) if any(map(_is_chapter, settings(type(value)))) else form.spread("", value, columns)
     memory.notice(wish)
     try:
         memory.settled = wish.grant()
@@ -113,7 +114,7 @@ class _Form:
         wanted: dict[str, Any] = {}
         for setting in settings(type(value)):
             part = getattr(value, setting.name)
-            if isinstance(setting.space, Parts) and len(setting.space.options) == 1:
+            if _is_chapter(setting):
                 st.markdown(f"##### {self.name(setting.name)}")
                 wanted[setting.name] = self.spread(setting.name, part, columns)
             else:
@@ -125,7 +126,9 @@ class _Form:
         wanted: dict[str, Any] = {}
         for column, share in zip(st.columns(columns, gap="medium"), deal(declared, columns), strict=True):
             with column:
-                wanted |= {setting.name: self.setting(f"{path}.{setting.name}", setting, getattr(part, setting.name)) for setting in share}
+                for setting in share:
+                    here = f"{path}.{setting.name}" if path else setting.name
+                    wanted[setting.name] = self.setting(here, setting, getattr(part, setting.name))
         return Wish(part, wanted)
 
     def part(self, path: str, template: Any) -> Wish:
@@ -163,6 +166,9 @@ class _Form:
     def choice(self, path: str, options: Sequence[Any], value: Any) -> Any:
         if set(options) == {False, True}:
             return st.toggle(self.name(path), value=value, key=self.widget(path), help=self.help(path))
+        if len(options) > MOST_SEGMENTS and all(isinstance(option, int | float) for option in options):
+            say = partial(self.words.number, digits=0)
+            return st.select_slider(self.name(path), sorted({*options, value}), value, format_func=say, key=self.widget(path), help=self.help(path))
         return self.pick(path, options, value, "options")
 
     def pick(self, path: str, options: Sequence[Any], value: Any, kind: str) -> Any:
@@ -207,6 +213,11 @@ def carry(old: Any, kind: type[T]) -> T:
 
 
 # ---------------------------------------------------------------- layout and notches
+
+
+def _is_chapter(setting: Setting) -> bool:
+    """Whether a setting is a configuration itself, without alternatives."""
+    return isinstance(setting.space, Parts) and len(setting.space.options) == 1
 
 
 def weight(setting: Setting) -> int:

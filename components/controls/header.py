@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import streamlit as st
 
 from components import compute, permalink, state, theme
 from components.canvas.share import share
-from components.compute import Specimen
+from components.compute import Offer, Specimen
 from components.i18n import LANGUAGES, Words, guess
 from components.theme import Palette
 from model.errors import Refusal
@@ -20,15 +21,15 @@ SHORT = {"pt-BR": "PT", "en": "EN"}
 LONG_LINK = 8_000
 
 
-def _digest(given: str) -> str:
-    if len(given) > 32 or not all(character in "0123456789abcdef" for character in given):
-        raise Refusal("link.model", "a model is named by up to 32 hexadecimal digits, got {given!r}", given=given[:40])
+def _called(given: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]{0,32}", given):
+        raise Refusal("link.model", "a model is named by up to 32 small letters and digits, got {given!r}", given=given[:40])
     return given
 
 
 LANGUAGE: state.Field[str] = state.option("lang", "", ("", *LANGUAGES))
 THEME: state.Field[str] = state.option("theme", "", ("", *theme.PALETTES))
-MODEL: state.Field[str] = state.Field("model", "", _digest)
+MODEL: state.Field[str] = state.Field("model", "", _called)
 FIELDS = (LANGUAGE, THEME, MODEL)
 
 
@@ -63,33 +64,40 @@ def missing() -> bool:
 # ---------------------------------------------------------------- the row
 
 
-def header(words: Words, palette: Palette, specimen: Specimen, pages: Mapping[str, Any]) -> None:
-    """Draw the row; `pages` are the `st.Page` objects by name."""
+def header(words: Words, palette: Palette, pages: Mapping[str, Any], door: Callable[[Words], None]) -> None:
+    """Draw the row; `pages` are the `st.Page` objects by name, `door` draws what stands beside the model."""
     with st.container(key="header", horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f'<p class="v-brand">{words("shell.name")}</p>', width="content")
         with st.container(key="menu", horizontal=True, vertical_alignment="center", gap="small", width="content"):
             for name, page in pages.items():
                 st.page_link(page, label=words(f"shell.menu.{name}"))
         with st.container(key="model", horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
-            _model(words, specimen)
+            _model(words)
+            door(words)
         with st.container(key="tools", horizontal=True, vertical_alignment="center", gap="small", width="content"):
             _language(words)
             _theme(words, palette)
             _share(words, palette)
 
 
-def _model(words: Words, specimen: Specimen) -> None:
-    choices = {choice.id: _title(words, choice) for choice in compute.specimens()}
+def _model(words: Words) -> None:
+    choices = {offer.id: _title(words, offer) for offer in compute.offers()}
     if len(choices) == 1:
-        st.html(f'<p class="v-model">{html.escape(choices[specimen.id])}</p>', width="content")
+        st.html(f'<p class="v-model">{html.escape(choices[""])}</p>', width="content")
         return
-    shown = state.bind(MODEL, shown=specimen.id)
-    st.selectbox(words("shell.model.label"), list(choices), format_func=choices.__getitem__, label_visibility="collapsed", width=300, **shown)
+    shown = state.bind(MODEL, shown="" if missing() else state.get(MODEL))
+    st.selectbox(words("shell.model.label"), list(choices), format_func=choices.__getitem__, label_visibility="collapsed", width=250, **shown)
 
 
-def _title(words: Words, specimen: Specimen) -> str:
-    key = "shell.model.millions" if specimen.parameters >= 1_000_000 else "shell.model.size"
-    return words(key, name=specimen.name, parameters=words.count(specimen.parameters))
+def _title(words: Words, offer: Offer) -> str:
+    key = "shell.model.millions" if offer.parameters >= 1_000_000 else "shell.model.size"
+    return words(key, name=named(words, offer), parameters=words.count(offer.parameters))
+
+
+def named(words: Words, offer: Offer) -> str:
+    """What a model is called in this language."""
+    shipped = f"shell.model.shipped.{offer.id}"
+    return words(shipped) if words.has(shipped) else offer.name
 
 
 def _language(words: Words) -> None:

@@ -1,4 +1,5 @@
-"""Two charts of one text read twice, by default and masked: what may come next, and how surprising each token was."""
+"""Charts of one text read twice, by default and masked: what the model says at a token, how surprising each one was, or how far what it
+says of each moved."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import plotly.graph_objects as go
 
 from components.canvas.plate import visible
 from components.theme import DARK, DIVERGING, SEQUENTIAL, colour
-from model.analysis.masking import Floats, LossReading, NextReading
+from model.analysis.masking import Floats, LossReading, NextReading, ShiftReading
 
 BEFORE, AFTER, TOLD = DARK.dim, colour(SEQUENTIAL, 0.8), colour(DIVERGING, 0.2)
 NAMED = 24  # names along the axis, at most
@@ -68,6 +69,19 @@ def losses(reading: LossReading, pieces: Sequence[str], labels: Mapping[str, str
     across = {"title": labels["axis_position"], "showgrid": False, "tickvals": places[::every], "ticktext": names[::every], "tickangle": -45}
     down = {"title": labels["axis_loss"], "rangemode": "tozero"}
     return _figure([shared | trace | {"name": labels.get(trace["name"], "")} for trace in traces], layout, across, down)
+
+
+def shifts(reading: ShiftReading, pieces: Sequence[str], labels: Mapping[str, str], layout: Mapping[str, Any]) -> go.Figure:
+    """Nats by which the prediction at each token moved, a bar each.
+
+    `labels`: axis_position, axis_shift."""
+    places, names = np.arange(len(pieces)) + 1, [spelled(piece) for piece in pieces]
+    bars = {"type": "bar", "x": places, "y": reading.divergence, "text": None, "hovertext": names, "marker": {"color": AFTER}}
+    every = -(-len(places) // NAMED)
+    across = {"title": labels["axis_position"], "showgrid": False, "tickvals": places[::every], "ticktext": names[::every], "tickangle": -45}
+    down = {"title": labels["axis_shift"], "rangemode": "tozero"}
+    quiet = {"showlegend": False, "hovertemplate": "%{hovertext}: %{y:.2f}<extra></extra>"}
+    return _figure([bars | quiet], layout, across, down, bargap=0.3)
 
 
 def _dots(reading: LossReading, places: np.ndarray) -> list[dict[str, Any]]:

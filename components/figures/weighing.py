@@ -12,21 +12,14 @@ import pandas as pd
 from components.i18n import Words
 from components.runs import Plan
 from components.theme import DIVERGING, SEQUENTIAL, colour
-from model.cost import bytes_by_precision, cache_bytes_per_token, decoding_flops, parameters, parts
+from model.config import Config
+from model.cost import bytes_by_precision, cache_bytes_per_token, flops_per_token, parameters, parts
 
-GROUPS = {
-    "embed.token": "embedding",
-    "embed.position": "embedding",
-    "attn.qkv": "attention",
-    "attn.out": "attention",
-    "mlp.up": "mlp",
-    "mlp.gate": "mlp",
-    "mlp.down": "mlp",
-    "head.unembed": "output",
-}
+GROUPS = {"embed": "embedding", "relative": "embedding", "attn": "attention", "cross": "cross", "mlp": "mlp", "head": "output"}
 COLOURS = {
     "embedding": colour(DIVERGING, 0.18),
     "attention": colour(SEQUENTIAL, 0.80),
+    "cross": colour(SEQUENTIAL, 0.92),
     "mlp": colour(SEQUENTIAL, 0.55),
     "output": colour(DIVERGING, 0.08),
     "norm": "#A9A4B4",
@@ -43,12 +36,18 @@ class Row:
     values: tuple[str, ...]
 
 
-def by_group(plan: Plan) -> dict[str, int]:
-    """Parameters by what they do; what appears in no product is a norm."""
+def by_group(config: Config) -> dict[str, int]:
+    """Parameters by what they do."""
     sums = dict.fromkeys(COLOURS, 0)
-    for part in parts(plan.config):
-        sums[GROUPS.get(part.name, "norm")] += part.total
+    for part in parts(config):
+        sums[group(part.name)] += part.total
     return sums
+
+
+def group(name: str) -> str:
+    """What a part (`attn.qkv`, `decoder.cross.out`, `embed.norm`) does; what is named after a norm is one, wherever it stands."""
+    words = name.split(".")
+    return "norm" if "norm" in words[-1] else next((GROUPS[word] for word in words if word in GROUPS), "norm")
 
 
 def figures(words: Words, plans: Sequence[Plan]) -> list[Row]:
@@ -64,14 +63,14 @@ def figures(words: Words, plans: Sequence[Plan]) -> list[Row]:
         row("fp16", [words.bytes(sizes["fp16"]) for sizes in weights]),
         row("training", [words.bytes(plan.bytes) for plan in plans]),
         row("cache", [words.bytes(cache_bytes_per_token(plan.config)) for plan in plans]),
-        row("token_flops", [words.count(decoding_flops(plan.config, plan.config.context - 1)) for plan in plans]),
+        row("token_flops", [words.count(flops_per_token(plan.config)) for plan in plans]),
         row("step_flops", [words.count(plan.step_flops) for plan in plans]),
     ]
 
 
 def reading(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> str:
     """The bars in a sentence each: which part is the largest."""
-    return " ".join(_largest(words, by_group(plan), name) for plan, name in zip(plans, names, strict=True))
+    return " ".join(_largest(words, by_group(plan.config), name) for plan, name in zip(plans, names, strict=True))
 
 
 def _largest(words: Words, groups: dict[str, int], name: str) -> str:
@@ -92,20 +91,29 @@ def frame(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> pd.DataF
 
 def bars(words: Words, plans: Sequence[Plan], names: Sequence[str]) -> str:
     """A bar per plan on a scale that both share, cut into what the parameters do, with the legend below."""
-    sums = [by_group(plan) for plan in plans]
+    sums = [by_group(plan.config) for plan in plans]
     widest = max(sum(groups.values()) for groups in sums)
     rows = "".join(_bar(words, groups, name, widest) for groups, name in zip(sums, names, strict=True))
-    keys = "".join(_key(words, group) for group in COLOURS if any(groups[group] for groups in sums))
     scale = words("size.figures.scale", most=words.count(widest))
-    return f'<div class="v-plate v-bars">{rows}<p class="v-keys">{keys}</p><p class="v-scale">{html.escape(scale)}</p></div>'
+    return f'<div class="v-plate v-bars">{rows}{keys(words, sums)}<p class="v-scale">{html.escape(scale)}</p></div>'
 
 
 def _bar(words: Words, groups: dict[str, int], name: str, widest: int) -> str:
+    label = html.escape(f"{name} {words.count(sum(groups.values()))}".strip())
+    return f'<div class="v-bar"><b>{label}</b>{strip(words, groups, widest)}</div>'
+
+
+def strip(words: Words, groups: dict[str, int], widest: int) -> str:
+    """One bar, as long as its share of `widest`, cut into what the parameters do."""
     total = sum(groups.values())
     pieces = "".join(_piece(words, group, count, widest, total) for group, count in groups.items() if count)
-    label = html.escape(f"{name} {words.count(total)}".strip())
-    told = html.escape(_told(words, groups))
-    return f'<div class="v-bar" role="img" aria-label="{label}: {told}"><b>{label}</b><span>{pieces}</span></div>'
+    return f'<span role="img" aria-label="{words.count(total)}: {html.escape(_told(words, groups))}">{pieces}</span>'
+
+
+def keys(words: Words, sums: Sequence[dict[str, int]]) -> str:
+    """Which colour is which part."""
+    shown = (_key(words, group) for group in COLOURS if any(groups[group] for groups in sums))
+    return f'<p class="v-keys">{"".join(shown)}</p>'
 
 
 def _piece(words: Words, group: str, count: int, widest: int, total: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -15,15 +16,20 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import compute, page, state
 from components.canvas.map import Matrix, matrix_map, pack
-from components.canvas.painter import Board, painter
+from components.canvas.painter import Board, Sheet, painter
 from components.canvas.patterns import Picture, patterns
 from components.canvas.plate import visible
 from components.controls import mask
+from components.controls import where as places
+from components.controls.mask import Desk
+from components.controls.prompt import predicted
 from components.figures import masking as figures
 from components.page import Page, Session, block, exhibit
 from model.analysis import masking
 from model.analysis.attention import overview
 from model.analysis.masking import LossReading, MapsReading, NextReading, Saving
+from model.analysis.places import CROSS, Where, own
+from model.config import Encoder
 from model.trace import Trace
 
 Booleans = NDArray[np.bool_]
@@ -31,6 +37,8 @@ Booleans = NDArray[np.bool_]
 # Counted from 1, as the screen does; 0 leaves the choice to the page.
 LAYER = state.integer("m.layer", 0, 0, 96)
 HEAD = state.integer("m.head", 0, 0, 128)
+BLANK = state.integer("m.blank", 0, 0, 1_024)
+WHERE = places.field("m.where")
 
 BREATH = 0.05  # seconds between the canvases and the rest: what arrives together is painted together, at the pace of the slowest
 LISTED = 256  # tokens up to which the table lists every pair
@@ -39,73 +47,111 @@ LEAST = 0.001  # above that, the change from which it does
 # ---------------------------------------------------------------- the page
 
 
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the page is about: a session, the mask at hand in one place, its specification, and the tokens that ask and are asked there."""
+
+    session: Session
+    desk: Desk
+    queries: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def where(self) -> Where:
+        """The attention whose mask is changed."""
+        return self.desk.where
+
+    @property
+    def spec(self) -> str:
+        """The mask at hand, written."""
+        return str(self.desk.current)
+
+    @property
+    def encoder(self) -> bool:
+        """Whether the model fills in rather than writes."""
+        return isinstance(self.session.specimen.config.form, Encoder)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether looking at a later token is looking into the future."""
+        return self.where == Where("decoder")
+
+
 def render(session: Session) -> None:
-    """The page: the patterns, the mask at hand, and the same text read by default and masked."""
+    """The page: which attention, the patterns, the mask at hand, and the same text read by default and masked."""
     st.title(session.words("masks.title"))
     st.markdown(session.words("masks.lead"))
-    bench(session)
+    bench(session, places.choice(session.words, WHERE, session.specimen))
 
 
 @block
-def bench(session: Session) -> None:
+def bench(session: Session, where: Where) -> None:
     """Everything that depends on the mask."""
-    length = len(session.prompt.ids)
-    shown = mask.current()
-    name, number = mask.recognised(shown)
-    mask.note_number(name, number, length)
-    allowed = shown.build(length).numpy()
-    pictures = [Picture(each, session.words(f"masks.pattern.{each}"), _picture(each, name, allowed)) for each in mask.NAMES]
-    patterns("patterns", session.words("masks.gallery.title"), pictures, name, partial(mask.choose, length))
+    queries, keys = places.pieces(session.prompt, where)
+    desk = Desk(where, len(queries), len(keys))
+    name, number = mask.recognised(where, desk.current)
+    desk.note_number(name, number)
+    view, allowed = View(session, desk, queries, keys), desk.build(desk.current)
+    _gallery(view, name, allowed)
     left, right = st.columns([11, 10], gap="large")
     middle = st.container()
     with left:
-        _painting(session, allowed)
+        _painting(view, allowed)
     with middle:
-        where(session, str(shown))
+        compared(session, view)
     time.sleep(BREATH)
-    default, masked = _traces(session, str(shown))
+    default, masked = _traces(view)
     with right:
-        _controls(session, name, length)
-        _next(session, masking.next_tokens(default, masked))
+        _controls(view, name)
+        _next(view, default, masked)
     left, right = st.columns([11, 10], gap="large")
     with left:
-        _losses(session, default, masked)
+        (_shifts if view.encoder else _losses)(view, default, masked)
     with right:
-        _saving(session, masking.saving(allowed, session.specimen.loaded.model.config))
+        _saving(view, masking.saving(allowed, session.specimen.config, where))
 
 
-def _traces(session: Session, spec: str) -> tuple[Trace, Trace]:
+def _traces(view: View) -> tuple[Trace, Trace]:
     """The text as the model was trained to read it, and under the mask."""
-    return compute.traced(session.specimen, session.prompt.ids), compute.traced(session.specimen, session.prompt.ids, spec)
+    specimen, prompt = view.session.specimen, view.session.prompt
+    default = compute.traced(specimen, prompt.ids, source=prompt.source_ids)
+    return default, compute.traced(specimen, prompt.ids, view.spec, source=prompt.source_ids, where=view.where)
 
 
-def _picture(each: str, chosen: str, allowed: Booleans) -> Booleans:
-    if each == chosen:
-        return allowed
-    return mask.made(each, mask.number_for(each, len(allowed))).build(len(allowed)).numpy()
+def _gallery(view: View, chosen: str, allowed: Booleans) -> None:
+    desk, title = view.desk, view.session.words("masks.gallery.title")
+    built = {name: allowed if name == chosen else desk.build(desk.made(name, desk.number_for(name))) for name in desk.sheet.names}
+    pictures = [Picture(name, _told(view, "pattern", name), mask) for name, mask in built.items()]
+    patterns("patterns", title, pictures, chosen, desk.choose, ahead=view.ahead)
 
 
-def _painting(session: Session, allowed: Booleans) -> None:
-    words, pieces = session.words, session.prompt.pieces
-    board: Board = state.remember("masks.board", Board)
+def _told(view: View, what: str, name: str) -> str:
+    """A pattern's words: its own in this place, where it has any."""
+    words, own = view.session.words, f"masks.{what}_{view.where.name}.{name}"
+    return words(own) if words.has(own) else words(f"masks.{what}.{name}")
+
+
+def _painting(view: View, allowed: Booleans) -> None:
+    board: Board = state.remember(f"masks.board.{view.where.name}", Board)
+    sheet = Sheet(allowed, view.queries, view.keys, view.ahead)
     exhibit(
-        session,
+        view.session,
         "mask",
-        lambda: painter("painter", words, allowed, pieces, board, mask.paint),
-        _kept(session, allowed),
-        lambda: _mask_table(session, allowed),
+        lambda: painter("painter", view.session.words, sheet, board, view.desk.paint),
+        _kept(view, allowed),
+        lambda: _mask_table(view, allowed),
     )
 
 
-def _kept(session: Session, allowed: Booleans) -> str:
-    words, pieces = session.words, [visible(piece) for piece in session.prompt.pieces]
-    pairs, ahead = int(allowed.sum()), np.argwhere(np.triu(allowed, 1))
+def _kept(view: View, allowed: Booleans) -> str:
+    words = view.session.words
+    pairs, ahead = int(allowed.sum()), np.argwhere(np.triu(allowed, 1) & view.ahead)
     sentences = [words("masks.painter.reading", pairs=words.number(pairs), all=words.number(allowed.size), share=words.percent(pairs / allowed.size))]
     if len(ahead):
         row, column = (int(at) for at in ahead[0])
-        key = f"masks.painter.ahead_{_plural(len(ahead))}"
-        sentences.append(words(key, count=words.number(len(ahead)), row=row + 1, token=pieces[row], future=pieces[column]))
-    sentences += _blind(session, allowed)
+        names = {"token": visible(view.queries[row]), "future": visible(view.keys[column])}
+        sentences.append(words(f"masks.painter.ahead_{_plural(len(ahead))}", count=words.number(len(ahead)), row=row + 1, **names))
+    sentences += _blind(view.session, allowed)
     return " ".join(sentences)
 
 
@@ -121,82 +167,85 @@ def _plural(count: int) -> str:
     return "one" if count == 1 else "many"
 
 
-def _mask_table(session: Session, allowed: Booleans) -> pd.DataFrame:
-    words = session.words
-    columns = {
-        "row": np.arange(len(allowed)) + 1,
-        "query": [visible(piece) for piece in session.prompt.pieces],
-        "keys": allowed.sum(1),
-        "ahead": np.triu(allowed, 1).sum(1),
-        "bits": ["".join("01"[on] for on in row) for row in allowed.astype(int)],
-    }
+def _mask_table(view: View, allowed: Booleans) -> pd.DataFrame:
+    words = view.session.words
+    columns = {"row": np.arange(len(allowed)) + 1, "query": [visible(piece) for piece in view.queries], "keys": allowed.sum(1)}
+    if view.ahead:
+        columns["ahead"] = np.triu(allowed, 1).sum(1)
+    columns["bits"] = ["".join("01"[on] for on in row) for row in allowed.astype(int)]
     return pd.DataFrame({words(f"masks.table.{name}"): values for name, values in columns.items()})
 
 
 # ---------------------------------------------------------------- beside the painting
 
 
-def _controls(session: Session, name: str, length: int) -> None:
+def _controls(view: View, name: str) -> None:
     """The pattern's name, sentence and number, and the specification, each in a place of its own that never moves."""
-    words = session.words
+    desk = view.desk
     with st.container(key="masks-pattern"):
-        st.subheader(words(f"masks.pattern.{name}"))
-        st.markdown(words(f"masks.about.{name}"))
-        if name in mask.NUMBERS and length > 2:
-            bound = state.bind(mask.NUMBERS[name], then=partial(mask.choose, length, name), shown=mask.number_for(name, length))
-            st.slider(words(f"masks.parameter.{name}"), 1, length, **bound)
+        st.header(_told(view, "pattern", name))
+        st.markdown(_told(view, "about", name))
+        if name in mask.NUMBERS and desk.keys > 2:
+            bound = state.bind(mask.NUMBERS[name], then=partial(desk.choose, name), shown=desk.number_for(name))
+            st.slider(_told(view, "parameter", name), 1, desk.keys, **bound)
     with st.container(key="masks-spec"):
-        _specification(session)
+        _specification(view.session, desk)
 
 
-def _specification(session: Session) -> None:
+def _specification(session: Session, desk: Desk) -> None:
     words = session.words
-    text, refused = mask.draft()
-    bound = state.bind(mask.DRAFT, then=mask.adopt, shown=text)
+    text, refused = desk.draft
+    bound = state.bind(desk.sheet.draft, then=desk.adopt, shown=text)
     st.text_input(words("masks.spec.label"), help=words("masks.spec.help"), max_chars=mask.LIMIT, **bound)
     if refused:
-        page.note(session, words("masks.spec.kept", reason=words.refusal(refused), spec=state.get(mask.SPEC)))
+        page.note(session, words("masks.spec.kept", reason=words.refusal(refused), spec=state.get(desk.sheet.spec)))
 
 
-def _saving(session: Session, saving: Saving) -> None:
-    words = session.words
-    st.subheader(words("masks.saving.title"))
-    share = saving.causal / saving.all
-    full = saving.length * saving.cache_bytes_per_key
+def _saving(view: View, saving: Saving) -> None:
+    words, kind = view.session.words, view.where.name
+    st.header(words("masks.saving.title"))
     columns = st.columns(3)
-    _metric(session, columns[0], "pairs", words.number(saving.pairs), words.number(saving.causal))
-    _metric(session, columns[1], "flops", words.count(saving.flops), words.count(saving.all_flops * share))
-    held = words("masks.saving.no_cache") if saving.cache_bytes is None else words.bytes(saving.cache_bytes)
-    _metric(session, columns[2], "cache", held, words.bytes(full))
+    _metric(view, columns[0], "pairs", words.number(saving.pairs), words.number(saving.own))
+    _metric(view, columns[1], "flops", words.count(saving.flops), words.count(saving.own_flops))
+    if kind != "encoder":
+        held = words("masks.saving.no_cache") if saving.cache_bytes is None else words.bytes(saving.cache_bytes)
+        _metric(view, columns[2], "cache", held, words.bytes(saving.keys * saving.cache_bytes_per_key))
     st.caption(words("masks.saving.note"))
 
 
-def _metric(session: Session, column: DeltaGenerator, name: str, value: str, causal: str) -> None:
-    words = session.words
-    against = words("masks.saving.against", value=causal)
-    column.metric(words(f"masks.saving.{name}"), value, against, delta_color="off", delta_arrow="off", help=words(f"masks.saving.{name}_help"))
+def _metric(view: View, column: DeltaGenerator, name: str, value: str, own: str) -> None:
+    words = view.session.words
+    against = words("masks.saving.against", mask=_own(view), value=own)
+    column.metric(words(f"masks.saving.{name}"), value, against, delta_color="off", delta_arrow="off", help=_told(view, "saving", f"{name}_help"))
+
+
+def _own(view: View) -> str:
+    """The pattern that the model reads with by itself, as it is called within a sentence."""
+    return _told(view, "pattern", mask.recognised(view.where, own(view.session.specimen.config, view.where))[0]).lower()
 
 
 # ---------------------------------------------------------------- default | masked | difference
 
 
 @block
-def where(session: Session, spec: str) -> None:
-    """One head's map, by default and under the mask of this specification."""
-    words, config = session.words, session.specimen.loaded.model.config
-    st.subheader(words("masks.maps.title"))
+def compared(session: Session, view: View) -> None:
+    """One head's map, by default and under the mask at hand."""
+    words, config = session.words, session.specimen.config
+    st.header(words("masks.maps.title"))
     with st.container(horizontal=True, gap="medium"):
-        telling = _telling(session)
-        layer = _pick(words("masks.maps.layer"), LAYER, config.layers, telling[0])
+        telling = _telling(view)
+        layer = _pick(words("masks.maps.layer"), LAYER, config.depths[view.where.stack], telling[0])
         head = _pick(words("masks.maps.head"), HEAD, config.attention.heads, telling[1])
-    reading = masking.maps(*_traces(session, spec), layer, head)
-    exhibit(session, "maps", lambda: _maps(session, spec, reading), _moved(session, reading), lambda: _maps_table(session, reading))
+    reading = masking.maps(*_traces(view), layer, head, view.where)
+    exhibit(session, "maps", lambda: _maps(view, reading), _moved(view, reading), lambda: _maps_table(view, reading))
 
 
-def _telling(session: Session) -> bytes:
+def _telling(view: View) -> bytes:
     """The layer and the head that the attention page would show first, each a byte."""
-    specimen, ids = session.specimen, session.prompt.ids
-    return compute.packed("masks.telling", specimen.id, ids, make=lambda: bytes(overview(compute.traced(specimen, ids)).telling))
+    specimen, prompt, at = view.session.specimen, view.session.prompt, _place(view) if view.encoder else None
+    default, _ = _traces(view)
+    make = lambda: bytes(overview(default, where=view.where, at=at).telling[:2])  # noqa: E731
+    return compute.packed("masks.telling", specimen.id, prompt.ids, prompt.source_ids, view.where, at, make=make)
 
 
 def _pick(label: str, field: state.Field[int], count: int, telling: int) -> int:
@@ -206,32 +255,34 @@ def _pick(label: str, field: state.Field[int], count: int, telling: int) -> int:
     return chosen - 1
 
 
-def _maps(session: Session, spec: str, reading: MapsReading) -> None:
-    causal = _causal(reading)
+def _maps(view: View, reading: MapsReading) -> None:
     sheets = (
-        ("default", reading.default, causal),
+        ("default", reading.default, reading.own),
         ("masked", reading.masked, reading.allowed),
-        ("difference", reading.difference, causal | reading.allowed),
+        ("difference", reading.difference, reading.own | reading.allowed),
     )
     for column, (name, values, allowed) in zip(st.columns(3), sheets, strict=True):
         with column:
-            _map(session, name, _revision(session, spec, reading, name), values, allowed)
+            _map(view, name, values, allowed, _revision(view, reading, name))
 
 
-def _map(session: Session, name: str, revision: str, values: masking.Floats, allowed: Booleans) -> None:
-    pieces = session.prompt.pieces
-    matrix = Matrix(session.words(f"masks.maps.{name}"), values, pieces, pieces, "diverging" if name == "difference" else "sequential", 1.0, allowed)
+def _map(view: View, name: str, values: masking.Floats, allowed: Booleans, revision: str) -> None:
+    words = view.session.words
+    title = words(f"masks.maps.{name}", mask=_own(view))
+    table, across = "diverging" if name == "difference" else "sequential", view.where == CROSS
+    matrix = Matrix(title, values, view.queries, view.keys, table, 1.0, allowed, across)
     packed = compute.packed("masks.map", revision, make=lambda: pack(matrix))
-    matrix_map(session.words, f"map-{name}", matrix, packed, revision, height=380)
+    matrix_map(words, f"map-{name}", matrix, packed, revision, height=380)
 
 
-def _revision(session: Session, spec: str, reading: MapsReading, name: str) -> str:
-    what = repr((session.prompt.ids, "" if name == "default" else spec)).encode()
-    return f"{session.specimen.id}.{zlib.crc32(what):08x}.{reading.layer}.{reading.head}.{name}"
+def _revision(view: View, reading: MapsReading, name: str) -> str:
+    prompt = view.session.prompt
+    what = repr((prompt.ids, prompt.source_ids, view.where, "" if name == "default" else view.spec)).encode()
+    return f"{view.session.specimen.id}.{zlib.crc32(what):08x}.{reading.layer}.{reading.head}.{name}"
 
 
-def _moved(session: Session, reading: MapsReading) -> str:
-    words, pieces = session.words, session.prompt.pieces
+def _moved(view: View, reading: MapsReading) -> str:
+    words = view.session.words
     place = {"layer": reading.layer + 1, "head": reading.head + 1}
     if reading.moved < 5e-5:
         return words("masks.maps.same", **place)
@@ -241,24 +292,25 @@ def _moved(session: Session, reading: MapsReading) -> str:
         **place,
         moved=words.percent(reading.moved),
         query=query + 1,
-        query_token=visible(pieces[query]),
-        key_token=visible(pieces[key]),
+        query_token=visible(view.queries[query]),
+        key_token=visible(view.keys[key]),
         before=words.percent(float(reading.default[query, key])),
         after=words.percent(float(reading.masked[query, key])),
     )
 
 
-def _maps_table(session: Session, reading: MapsReading) -> pd.DataFrame:
+def _maps_table(view: View, reading: MapsReading) -> pd.DataFrame:
     """Pair by pair, the largest change first; of a long text only the changes from `LEAST`."""
-    words, short = session.words, len(reading.default) <= LISTED
-    query, key = np.nonzero(_causal(reading) | reading.allowed if short else np.abs(reading.difference) >= LEAST)
+    words, short = view.session.words, max(reading.default.shape) <= LISTED
+    query, key = np.nonzero(reading.own | reading.allowed if short else np.abs(reading.difference) >= LEAST)
     order = np.argsort(-np.abs(reading.difference[query, key]), kind="stable")
-    query, key, pieces = query[order], key[order], np.array([visible(piece) for piece in session.prompt.pieces], object)
+    query, key = query[order], key[order]
+    asking, asked = (np.array([visible(piece) for piece in pieces], object) for pieces in (view.queries, view.keys))
     columns = {
         "row": query + 1,
-        "query": pieces[query],
+        "query": asking[query],
         "column": key + 1,
-        "key": pieces[key],
+        "key": asked[key],
         "default": reading.default[query, key],
         "masked": reading.masked[query, key],
     }
@@ -266,42 +318,62 @@ def _maps_table(session: Session, reading: MapsReading) -> pd.DataFrame:
     return pd.DataFrame({words(f"masks.table.{name}"): values for name, values in columns.items()} | {title: reading.difference[query, key]})
 
 
-def _causal(reading: MapsReading) -> Booleans:
-    return np.tri(len(reading.default), dtype=bool)
+# ---------------------------------------------------------------- what the model says
 
 
-# ---------------------------------------------------------------- what comes next
+def _place(view: View) -> int:
+    """The token that matters: to an encoder the chosen blank or else the last token, to any other the last one."""
+    prompt = view.session.prompt
+    last = max(0, len(prompt.ids) - 1 - prompt.closing)
+    if not view.encoder or not prompt.blanks:
+        return last
+    return prompt.blanks[min(state.get(BLANK) or 1, len(prompt.blanks)) - 1]
 
 
-def _next(session: Session, reading: NextReading) -> None:
-    words = session.words
-    st.subheader(words("masks.next.title"))
-    pieces = [_piece(session, int(id)) for id in reading.ids]
+def _asked(view: View, default: Trace, masked: Trace) -> int:
+    """The token to show: of a target that is there as a whole, the one after which the mask changes most what the model expects."""
+    if view.session.prompt.source is None:
+        return _place(view)
+    moved = masking.shifts(default, masked)
+    return moved.worst if moved.divergence[moved.worst] >= 0.005 else _place(view)
+
+
+def _next(view: View, default: Trace, masked: Trace) -> None:
+    session, prompt = view.session, view.session.prompt
+    words, say = session.words, partial(_said, view)
+    st.header(say("title"))
+    if view.encoder and len(prompt.blanks) > 1:
+        numbers = range(1, len(prompt.blanks) + 1)
+        bound = state.bind(BLANK, shown=min(state.get(BLANK) or 1, len(numbers)))
+        st.segmented_control(words("masks.next.blank"), numbers, required=True, **bound)
+    at = _asked(view, default, masked)
+    reading = masking.next_tokens(default, masked, at=at)
+    pieces = [predicted(words, session.specimen, int(id)) for id in reading.ids]
 
     def draw() -> None:
-        labels = _labels(session, "next", "axis_token", "axis_probability", "default", "masked", "change")
+        labels = _labels(session, "next", "axis_token", "axis_probability", "default", "masked", "change") | {"axis_token": say("axis_token")}
         _chart("next", figures.next_tokens(reading, pieces, labels, page.layout(session)))
 
-    exhibit(session, "next", draw, _likeliest(session, reading, pieces), lambda: _next_table(session, reading, pieces))
+    exhibit(session, "next", draw, _likeliest(view, at, reading, pieces), lambda: _next_table(session, reading, pieces))
 
 
-def _piece(session: Session, id: int) -> str:
-    tokenizer = session.specimen.loaded.tokenizer
-    return session.prompt.pieces[0] if id == session.prompt.ids[0] else tokenizer.piece(id) if tokenizer else str(id)
+def _said(view: View, name: str, **values: str) -> str:
+    """A sentence about what follows a token; of an encoder, about what belongs in its place."""
+    return view.session.words(f"masks.next{'_place' if view.encoder else ''}.{name}", **values)
 
 
-def _likeliest(session: Session, reading: NextReading, pieces: Sequence[str]) -> str:
-    words, (was, now) = session.words, reading.first
-    named = {"last": visible(session.prompt.pieces[-1]), "token": visible(pieces[was])}
+def _likeliest(view: View, at: int, reading: NextReading, pieces: Sequence[str]) -> str:
+    words, (was, now) = view.session.words, reading.first
+    named = {"last": visible(view.session.prompt.pieces[at]), "token": visible(pieces[was])}
     before, after = words.percent(float(reading.default[was])), words.percent(float(reading.masked[was]))
     if was == now:
-        return words("masks.next.same" if before == after else "masks.next.kept", **named, before=before, after=after)
+        return _said(view, "same" if before == after else "kept", **named, before=before, after=after)
     other = {
         "other": visible(pieces[now]),
         "other_before": words.percent(float(reading.default[now])),
         "other_after": words.percent(float(reading.masked[now])),
     }
-    return words("masks.next.changed", **named, before=before, after=after, **other)
+    return _said(view, "changed", **named, before=before, after=after, **other)
 
 
 def _next_table(session: Session, reading: NextReading, pieces: Sequence[str]) -> pd.DataFrame:
@@ -312,9 +384,10 @@ def _next_table(session: Session, reading: NextReading, pieces: Sequence[str]) -
 # ---------------------------------------------------------------- how surprising it was
 
 
-def _losses(session: Session, default: Trace, masked: Trace) -> None:
+def _losses(view: View, default: Trace, masked: Trace) -> None:
+    session = view.session
     words = session.words
-    st.subheader(words("masks.loss.title"))
+    st.header(words("masks.loss.title"))
     if len(session.prompt.ids) < 2:
         page.note(session, words("masks.loss.short"))
         return
@@ -325,6 +398,24 @@ def _losses(session: Session, default: Trace, masked: Trace) -> None:
         _chart("loss", figures.losses(reading, pieces, labels, page.layout(session)))
 
     exhibit(session, "loss", draw, _surprise(session, reading, pieces), lambda: _loss_table(session, reading, pieces))
+
+
+def _shifts(view: View, default: Trace, masked: Trace) -> None:
+    """How far the mask moved what an encoder says at each token."""
+    session, reading = view.session, masking.shifts(default, masked)
+    words, pieces = session.words, session.prompt.pieces
+    st.header(words("masks.shift.title"))
+
+    def draw() -> None:
+        _chart("shift", figures.shifts(reading, pieces, _labels(session, "shift", "axis_position", "axis_shift"), page.layout(session)))
+
+    def table() -> pd.DataFrame:
+        columns = {"position": np.arange(len(pieces)) + 1, "token": [visible(piece) for piece in pieces], "shift": reading.divergence}
+        return pd.DataFrame({words(f"masks.table.{name}"): values for name, values in columns.items()})
+
+    most, at = float(reading.divergence.max()), reading.worst
+    told = words("masks.shift.reading", token=visible(pieces[at]), place=at + 1, nats=words.number(most, 2))
+    exhibit(session, "shift", draw, told if most >= 0.005 else words("masks.shift.same"), table)
 
 
 def _surprise(session: Session, reading: LossReading, pieces: Sequence[str]) -> str:
@@ -362,4 +453,4 @@ def _chart(key: str, figure: object) -> None:
     st.plotly_chart(figure, theme=None, key=f"chart-{key}", config={"displayModeBar": False})
 
 
-PAGE = Page("masks", render, (mask.SPEC, mask.PAINT, *mask.NUMBERS.values(), LAYER, HEAD))
+PAGE = Page("masks", render, (WHERE, *mask.FIELDS, LAYER, HEAD, BLANK))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import streamlit as st
 from components import compute, spelling, state
 from components.canvas.losscurve import following, losscurve
 from components.controls import header
+from components.controls.brakes import brakes, progress
 from components.controls.editor import edit, written
 from components.experiments import EXPERIMENTS, LIVE, matching
 from components.figures import abilities, weighing
@@ -108,7 +109,7 @@ def _stage(session: Session, studio: Studio, refused: bool, beating: bool) -> No
         _experiment(session.words)
         _buttons(session, studio, refused)
         for name, job in zip(following.names(studio.attempts), studio.desk.jobs, strict=True):
-            _progress(session.words, name, job)
+            progress(session.words, name, job, PAIR[NAMES.index(name) if name else 0])
         _failures(session, studio)
         _doors(session, studio)
     with right:
@@ -168,56 +169,12 @@ def _said(words: Words, value: Any) -> str:
 
 def _buttons(session: Session, studio: Studio, refused: bool) -> None:
     if studio.alive:
-        _brakes(session.words, studio.desk)
+        brakes(session.words, studio.desk, "size")
         return
     label = session.words("size.again" if studio.attempts else "size.train")
     if st.button(label, key="size-train", type="primary", width="stretch", disabled=refused):
         studio.start(plans(), session)
         st.rerun()
-
-
-def _brakes(words: Words, desk: Desk) -> None:
-    """Pause or resume, and stop. A click that meets a beat of the page may be told twice, so each button says what shall be, and
-    none what shall change."""
-    paused = all(job.state == "paused" or job.ended for job in desk.jobs)
-    with st.container(horizontal=True, gap="small"):
-        if paused:
-            st.button(words("size.resume"), key="size-resume", width="stretch", on_click=_each, args=(desk, Job.resume))
-        else:
-            st.button(words("size.pause"), key="size-pause", width="stretch", on_click=_each, args=(desk, Job.pause))
-        if st.button(words("size.stop"), key="size-stop", width="stretch", on_click=_each, args=(desk, Job.stop)):
-            st.rerun()
-
-
-def _each(desk: Desk, act: Callable[[Job[Step]], None]) -> None:
-    for job in desk.jobs:
-        act(job)
-
-
-def _progress(words: Words, name: str, job: Job[Step]) -> None:
-    """How far one run is, in one line over a bar; fixed in height, so that nothing below it moves."""
-    share = job.latest.fraction if job.latest else 0.0
-    colour = PAIR[NAMES.index(name) if name else 0]
-    told = html.escape(_status(words, job))
-    st.html(
-        f'<div class="v-progress"><p><b>{name}</b> {told}</p>'
-        f'<span role="progressbar" aria-valuenow="{100 * share:.0f}" aria-valuemin="0" aria-valuemax="100" aria-label="{name} {told}">'
-        f'<i style="width:{share:.1%};background:{colour}"></i></span></div>'
-    )
-
-
-def _status(words: Words, job: Job[Step]) -> str:
-    step = job.latest
-    values = {
-        "step": words.number(step.step if step else 0, 0),
-        "tokens": words.count(step.tokens if step else 0),
-        "seconds": words.duration(step.seconds if step else 0.0),
-        "speed": words.count(step.tokens_per_second if step else 0.0),
-        "left": words.duration(job.remaining or 0.0),
-        "turn": job.turn,
-    }
-    starting, examining = job.state == "running" and step is None, job.state == "running" and step is not None and step.fraction >= 1
-    return words(f"size.state.{'starting' if starting else 'examining' if examining else job.state}", **values)
 
 
 # ---------------------------------------------------------------- the picture
@@ -230,7 +187,7 @@ def _picture(session: Session, studio: Studio) -> None:
         losscurve("size-curve", following.chart(words, attempts, plans(), state.get(ACROSS), state.get(UP)))
         _axes(words)
 
-    exhibit(session, "losscurve", draw, following.reading(words, attempts), lambda: following.numbers(words, attempts))
+    exhibit(session, "losscurve", draw, following.reading(words, attempts, plans()), lambda: following.numbers(words, attempts))
 
 
 def _axes(words: Words) -> None:
@@ -290,7 +247,7 @@ def _take(studio: Studio, number: int, words: Words) -> None:
     """The attempt's model as it is now, among the models of this tab, and chosen."""
     attempt = studio.attempts[number]
     assert attempt.session is not None
-    report = Report("vitrine", parameters(attempt.plan.config), (), (), ("float32",))
+    report = Report("vitrine", parameters(attempt.plan.config), formats=("float32",))
     loaded = Loaded(copy.deepcopy(attempt.session.model), attempt.tokenizer, attempt.session.card({}), report)
     name = words("size.name", run=following.names(studio.attempts)[number], time=words.duration(attempt.session.run.seconds))
     state.put(header.MODEL, compute.adopt(loaded, " ".join(name.split())).id)
@@ -306,7 +263,7 @@ def _abilities(session: Session, studio: Studio) -> None:
     names = following.names(studio.attempts)
     if not verdicts or len(verdicts) < len(names):
         return
-    st.subheader(words("size.skills.title"))
+    st.header(words("size.skills.title"))
     exhibit(
         session,
         "skills",
@@ -320,7 +277,7 @@ def _weighed(session: Session, studio: Studio) -> None:
     words, shown = session.words, [_fitted(plan) for plan in plans()]
     names = NAMES[: len(shown)] if len(shown) > 1 else ("",)
     rows = [*weighing.figures(words, shown), *_measured(words, studio, len(shown))]
-    st.subheader(words("size.figures.title"))
+    st.header(words("size.figures.title"))
     exhibit(
         session,
         "weights",

@@ -1,11 +1,13 @@
 """What a trace says about attention: every head at a glance, one head, one token, and the arithmetic of a single cell.
 
-Readings are plain numpy, so that whoever draws them needs neither torch nor the model. L layers, H heads, T tokens.
+Readings are plain numpy, so that whoever draws them needs neither torch nor the model. L layers, H heads, T tokens that ask, S that
+are asked: the same ones, but where a target looks across at its source.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,11 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model.config import Alibi, LayerNorm, Tied
+from model.analysis.places import Where, sides, weight
+from model.config import Alibi, Direct, LayerNorm, Tied
 from model.errors import Refusal
 from model.layers.positions import alibi_slopes
 from model.trace import Trace
-from model.transformer import Transformer
 
 Floats = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
@@ -38,58 +40,110 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overview:
-    """All maps, small: `maps` (L, H, S, S), each number the largest of `block` × `block` weights, so that no peak is lost.
+    """All maps, small: `maps` (L, H, rows, columns), each number the largest of `block` × `block` weights, so that no peak is lost.
 
-    `sinks` (L, H): the share of its attention that each head gives to the first token, averaged over the later tokens
-    (the sink of Xiao et al. 2023, arXiv:2309.17453). `telling` is the (layer, head) worth looking at first: of what the last
-    token took from anywhere but the sink, it is the one that spoke most for the likeliest next token (see `credits`).
+    `sinks` (L, H): the share of its attention that each head gives to the first key, averaged over the tokens that can look elsewhere
+    (the sink of Xiao et al. 2023, arXiv:2309.17453). `telling` is the (layer, head, query) worth looking at first (see `_tell`).
     """
 
     maps: Floats
     block: int
     sinks: Floats
-    telling: tuple[int, int]
+    telling: tuple[int, int, int]
 
 
-def overview(trace: Trace, side: int = 64) -> Overview:
-    """Every head's map at no more than `side` cells a side."""
-    length, layers = len(trace.ids), range(trace.model.config.layers)
-    block = -(-length // side)
-    maps, sinks, drawn = [], [], []
-    for pattern in (_numpy(trace.pattern(layer)) for layer in layers):
+def overview(trace: Trace, side: int = 64, where: Where | None = None, at: int | None = None) -> Overview:
+    """Every head's map at no more than `side` cells a side; `at` is the query that matters, where there is one."""
+    where = where or Where(trace.model.config.main)
+    block, queries = -(-max(map(len, sides(trace, where))) // side), _telling_queries(trace, where, at)
+    maps, sinks, rows = [], [], []
+    for pattern in _patterns(trace, where):
         maps.append(pooled(pattern, block))
-        sinks.append(pattern[:, 1:, 0].mean(1) if length > 1 else pattern[:, 0, 0])
-        drawn.append(1 - pattern[:, -1, 0])
-    layer, head = divmod(int(np.argmax(credits(trace) * np.stack(drawn))), trace.model.config.attention.heads)
-    return Overview(np.stack(maps), block, np.stack(sinks), (layer, head))
+        elsewhere = slice(1, None) if where.branch == "attn" and pattern.shape[1] > 1 else slice(None)
+        sinks.append(pattern[:, elsewhere, 0].mean(1))
+        rows.append(pattern[:, queries])
+    return Overview(np.stack(maps), block, np.stack(sinks), _tell(trace, where, queries, np.stack(rows)))
+
+
+def _telling_queries(trace: Trace, where: Where, at: int | None) -> slice:
+    """Among which queries to seek the one worth looking at: `at`; unless told, the last of a text that is being continued, else all."""
+    continued = where == Where("decoder") and "encoder" not in trace.model.config.depths
+    last = len(trace.ids) - 1 if continued else None
+    chosen = last if at is None else at
+    return slice(0, None) if chosen is None else slice(chosen, chosen + 1)
+
+
+def _tell(trace: Trace, where: Where, queries: slice, rows: Floats) -> tuple[int, int, int]:
+    """The (layer, head, query) worth looking at first, `rows` (L, H, queries, S) being these queries' weights.
+
+    In the stack that leads to the logits: of what a query took from anywhere but the sink, the head that spoke most for its likeliest
+    token (see `credits`). In the other one: the head that looks most decidedly at some other token than the first, over all queries.
+    """
+    if where.stack == trace.model.config.main:
+        score = credits(trace, where, queries) * (1 - rows[..., 0])
+        best = score.max(-1)
+    else:
+        score = _decided(rows, queries)
+        best = score.mean(-1)
+    layer, head = divmod(int(best.argmax()), best.shape[1])
+    return layer, head, queries.start + int(score[layer, head].argmax())
+
+
+def _decided(rows: Floats, queries: slice) -> Floats:
+    """The largest weight of each query but the first on a key that is neither the first nor itself: (L, H, queries)."""
+    others, places = rows.copy(), np.arange(rows.shape[2])
+    others[..., 0] = 0
+    others[:, :, places, places + queries.start] = 0
+    others[:, :, places + queries.start == 0] = 0
+    return others.max(-1)
 
 
 @torch.no_grad()
-def credits(trace: Trace) -> Floats:
-    """How much each head, at the last token, adds to the logit of the likeliest next one by the direct path: (L, H), up to the
-    last norm's factor, which all heads share (Elhage et al. 2021, "A Mathematical Framework for Transformer Circuits")."""
-    direction = _direction(trace.model, int(trace.logits[-1].argmax()))
-    mixed = [trace[f"decoder.blocks.{layer}.attn.mixed"][:, -1] for layer in range(trace.model.config.layers)]
-    written = (direction @ trace.model.get_parameter(f"decoder.blocks.{layer}.attn.out.weight") for layer in range(len(mixed)))
-    return np.stack([_numpy((out.view_as(values) * values).sum(-1)) for out, values in zip(written, mixed, strict=True)])
+def credits(trace: Trace, where: Where, queries: slice) -> Floats:
+    """How much each head, at each of these queries, adds to the logit of the token that is likeliest there, by the direct path: (L, H,
+    queries), up to the last norm's factor, which all heads share (Elhage et al. 2021, "A Mathematical Framework for Transformer
+    Circuits"). Where norms stand after the sums, those in between are passed over, and this is an estimate."""
+    directions = _directions(trace, queries)
+    found = []
+    for layer in range(trace.model.config.depths[where.stack]):
+        mixed = trace[where.site(layer, "mixed")][:, queries]
+        written = directions @ weight(trace.model, where, layer, "out.weight")
+        found.append(_numpy((written.unflatten(-1, (len(mixed), -1)).transpose(0, 1) * mixed).sum(-1)))
+    return np.stack(found)
 
 
-def _direction(model: Transformer, token: int) -> Tensor:
-    """Where the residual stream must point for this token's logit to grow: (width,)."""
-    tied, normed = isinstance(model.config.output, Tied), model.config.final_norm
-    row = model.get_parameter("embed.token.weight" if tied else "head.unembed.weight")[token]
-    gained = row * model.get_parameter("decoder.norm.weight") if normed else row
-    return gained - gained.mean() if normed and isinstance(model.config.norm, LayerNorm) else gained
+def _directions(trace: Trace, queries: slice) -> Tensor:
+    """Where the residual stream must point, at each query, for its likeliest token's logit to grow: (queries, width)."""
+    config, model = trace.model.config, trace.model
+    rows = _gradients(trace, queries)
+    if not config.final_norm:
+        return rows
+    gained = rows * model.get_parameter(f"{config.main}.norm.weight")
+    return gained - gained.mean(-1, keepdim=True) if isinstance(config.norm, LayerNorm) else gained
+
+
+def _gradients(trace: Trace, queries: slice) -> Tensor:
+    """How the likeliest token's logit grows with what the output reads: (queries, width). The token's own row of the output's matrix,
+    where nothing stands between; else the slope of what does."""
+    config, model, likeliest = trace.model.config, trace.model, trace.logits[queries].argmax(-1)
+    if isinstance(config.readout, Direct):
+        rows = model.get_parameter("embed.token.weight" if isinstance(config.output, Tied) else "head.unembed.weight")[likeliest]
+        return rows if config.token_width == config.width else rows @ model.get_parameter("head.narrow.weight")
+    read = trace[f"{config.main}.norm" if config.final_norm else f"{config.main}.blocks.{config.layers - 1}.after"][queries]
+    with torch.enable_grad():
+        read = read.detach().requires_grad_()
+        logits = model.head(read[None], model.embed.token.weight)[0].gather(-1, likeliest[:, None])
+        return torch.autograd.grad(logits.sum(), read)[0]
 
 
 def pooled(maps: Floats, block: int) -> Floats:
-    """The largest weight of every `block` × `block` square: (…, T, T) to (…, ceil(T / block), ceil(T / block))."""
+    """The largest weight of every `block` × `block` square: (…, T, S) to (…, ceil(T / block), ceil(S / block))."""
     if block == 1:
         return maps
-    lacking = -maps.shape[-1] % block
-    padded = np.pad(maps, [(0, 0)] * (maps.ndim - 2) + [(0, lacking), (0, lacking)])
-    small = padded.shape[-1] // block
-    return padded.reshape(*maps.shape[:-2], small, block, small, block).max((-3, -1))
+    rows, columns = (-(-size // block) for size in maps.shape[-2:])
+    lacking = [(0, rows * block - maps.shape[-2]), (0, columns * block - maps.shape[-1])]
+    padded = np.pad(maps, [(0, 0)] * (maps.ndim - 2) + lacking)
+    return padded.reshape(*maps.shape[:-2], rows, block, columns, block).max((-3, -1))
 
 
 # ---------------------------------------------------------------- one head, one token
@@ -97,22 +151,29 @@ def pooled(maps: Floats, block: int) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadReading:
-    """One head's whole map: `pattern` (T, T), rows summing to 1, and where the mask let it look, `allowed` (T, T)."""
+    """One head's whole map: `pattern` (T, S), rows summing to 1, and where the mask let it look, `allowed` (T, S). `square` says that
+    those who look and those who are looked at are the same tokens."""
 
+    where: Where
     layer: int
     head: int
     pattern: Floats
     allowed: Booleans
 
     @property
-    def length(self) -> int:
-        """How many tokens there are."""
+    def square(self) -> bool:
+        """Whether the tokens that ask are those that are asked."""
+        return self.where.branch == "attn"
+
+    @property
+    def queries(self) -> int:
+        """How many tokens ask."""
         return len(self.pattern)
 
     @property
-    def telling(self) -> tuple[int, int]:
-        """The (query, key) worth looking at first: the last token, whose row decides the next one, and where it looks most."""
-        return self.length - 1, self.strongest(self.length - 1, without_sink=True)
+    def keys(self) -> int:
+        """How many are asked."""
+        return self.pattern.shape[1]
 
     def strongest(self, query: int, *, without_sink: bool = False) -> int:
         """The key that `query` looks at most; `without_sink` passes over the first token where there is another to look at."""
@@ -122,24 +183,11 @@ class HeadReading:
         return int(row.argmax())
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class TokenReading:
-    """One token in one head, both ways: `looks` (T,) where it looks (its row), `looked` (T,) who looks at it (its column)."""
-
-    position: int
-    looks: Floats
-    looked: Floats
-
-
-def one_head(trace: Trace, layer: int, head: int) -> HeadReading:
+def one_head(trace: Trace, layer: int, head: int, where: Where | None = None) -> HeadReading:
     """The exact map of one head, at any length. Raises `Refusal` for a head the model does not have."""
-    _refuse_outside(trace, Cell(layer, head, 0, 0))
-    return HeadReading(layer, head, _pattern(trace, layer, head), _allowed(trace, head))
-
-
-def one_token(reading: HeadReading, position: int) -> TokenReading:
-    """Where the token at `position` looks in this head, and who looks at it."""
-    return TokenReading(position, reading.pattern[position], reading.pattern[:, position])
+    where = where or Where(trace.model.config.main)
+    _refuse_outside(trace, where, Cell(layer, head, 0, 0))
+    return HeadReading(where, layer, head, _pattern(trace, where, layer, head), _allowed(trace, where, head))
 
 
 # ---------------------------------------------------------------- one cell
@@ -149,17 +197,19 @@ def one_token(reading: HeadReading, position: int) -> TokenReading:
 class CellArithmetic:
     """Every number between two tokens' vectors and the residual stream, for one head (Vaswani et al. 2017, equation 1).
 
-    `q`, `k`, `v` (size,) after any rotation; `root` = √size; `slope` is ALiBi's for this head, `None` where there is none.
-    `scores` and `allowed` (T,) are the query's whole row, before the mask. `mixed` (size,) is what all keys hand over
-    together, `contribution` (width,) the same through this head's slice of the output matrix. `before` (width,) is the
-    residual stream at the query, `attention` (width,) what all heads and the output's bias add to it.
+    `q`, `k`, `v` (size,) after any rotation; `root` = √size, `None` where scores are not divided. `bias` is what positions add to this
+    score, 0 where they enter elsewhere; `slope` is ALiBi's for this head, `None` where there is none. `scores` and `allowed` (S,) are the
+    query's whole row, before the mask. `mixed` (size,) is what all keys hand over together, `contribution` (width,) the same through this
+    head's slice of the output matrix. `before` (width,) is the residual stream at the query, `attention` (width,) what all heads and the
+    output's bias add to it.
     """
 
     cell: Cell
     q: Floats
     k: Floats
     v: Floats
-    root: float
+    root: float | None
+    bias: float
     slope: float | None
     scores: Floats
     allowed: Booleans
@@ -180,13 +230,8 @@ class CellArithmetic:
 
     @property
     def scaled(self) -> float:
-        """q · k / √size."""
-        return self.dot / self.root
-
-    @property
-    def bias(self) -> float:
-        """What ALiBi takes off for the distance (0 without it)."""
-        return -(self.slope or 0.0) * abs(self.cell.query - self.cell.key)
+        """q · k / √size, or q · k where nothing is divided."""
+        return self.dot if self.root is None else self.dot / self.root
 
     @property
     def score(self) -> float:
@@ -205,7 +250,7 @@ class CellArithmetic:
 
     @property
     def exponentials(self) -> Floats:
-        """exp(score − peak) over the row: (T,), 0 where the mask forbids."""
+        """exp(score − peak) over the row: (S,), 0 where the mask forbids."""
         return np.where(self.allowed, np.exp(np.minimum(self.scores - self.peak, 0)), 0).astype(np.float32)
 
     @property
@@ -215,7 +260,7 @@ class CellArithmetic:
 
     @property
     def weights(self) -> Floats:
-        """The row's softmax: (T,), each exponential's share of their sum; zeros for a row that sees nothing."""
+        """The row's softmax: (S,), each exponential's share of their sum; zeros for a row that sees nothing."""
         return self.exponentials / np.float32(self.denominator or 1.0)
 
     @property
@@ -235,59 +280,76 @@ class CellArithmetic:
 
 
 @torch.no_grad()
-def arithmetic(trace: Trace, at: Cell) -> CellArithmetic:
+def arithmetic(trace: Trace, at: Cell, where: Where | None = None) -> CellArithmetic:
     """The arithmetic of one cell, every number the trace's own. Raises `Refusal` for a cell outside the model or the text."""
-    _refuse_outside(trace, at)
-    name, attention = f"decoder.blocks.{at.layer}", trace.model.config.attention
-    shared = at.head * attention.kv_heads // attention.heads
-    q, k, v = trace[f"{name}.attn.q"][at.head, at.query], trace[f"{name}.attn.k"][shared], trace[f"{name}.attn.v"][shared]
-    mixed = trace[f"{name}.attn.mixed"][at.head, at.query]
-    project = trace.model.get_parameter(f"{name}.attn.out.weight")[:, at.head * attention.size : (at.head + 1) * attention.size]
+    where = where or Where(trace.model.config.main)
+    _refuse_outside(trace, where, at)
+    attention, block = trace.model.config.attention, f"{where.stack}.blocks.{at.layer}"
+    shared, own = at.head * attention.kv_heads // attention.heads, slice(at.head * attention.size, (at.head + 1) * attention.size)
+    k, v = trace[where.site(at.layer, "k")][shared, at.key], trace[where.site(at.layer, "v")][shared, at.key]
+    mixed, bias = trace[where.site(at.layer, "mixed")][at.head, at.query], _bias(trace, where, at.head, slice(at.query, at.query + 1))
     return CellArithmetic(
         cell=at,
-        q=_numpy(q),
-        k=_numpy(k[at.key]),
-        v=_numpy(v[at.key]),
-        root=math.sqrt(attention.size),
-        slope=alibi_slopes(attention.heads)[at.head] if isinstance(trace.model.config.positions, Alibi) else None,
-        scores=_numpy(_scores(trace, at.layer, at.head, slice(at.query, at.query + 1))[0]),
-        allowed=_allowed(trace, at.head)[at.query],
+        q=_numpy(trace[where.site(at.layer, "q")][at.head, at.query]),
+        k=_numpy(k),
+        v=_numpy(v),
+        root=math.sqrt(attention.size) if attention.scaled else None,
+        bias=0.0 if bias is None else float(bias[0, at.key]),
+        slope=alibi_slopes(attention.heads)[at.head] if bias is not None and isinstance(trace.model.config.positions, Alibi) else None,
+        scores=_numpy(_scores(trace, where, at.layer, at.head, slice(at.query, at.query + 1))[0]),
+        allowed=_allowed(trace, where, at.head)[at.query],
         mixed=_numpy(mixed),
-        contribution=_numpy(project @ mixed),
-        before=_numpy(trace[f"{name}.before"][at.query]),
-        attention=_numpy(trace[f"{name}.attn.out"][at.query]),
+        contribution=_numpy(weight(trace.model, where, at.layer, "out.weight")[:, own] @ mixed),
+        before=_numpy(trace[f"{block}.{where.received}"][at.query]),
+        attention=_numpy(trace[where.site(at.layer, "out")][at.query]),
     )
 
 
-def _pattern(trace: Trace, layer: int, head: int) -> Floats:
+def _patterns(trace: Trace, where: Where) -> Iterator[Floats]:
+    """Every layer's maps, (H, T, S), one layer at a time."""
+    return (_numpy(trace.pattern(layer, where.branch, where.stack)) for layer in range(trace.model.config.depths[where.stack]))
+
+
+def _pattern(trace: Trace, where: Where, layer: int, head: int) -> Floats:
     """One head's map: the one the trace kept, or worked out without its neighbours'."""
-    kept = trace.sites.get(f"decoder.blocks.{layer}.attn.pattern")
+    kept = trace.sites.get(where.site(layer, "pattern"))
     if kept is not None:
         return _numpy(kept[head])
-    allowed = trace.mask[head] if trace.mask.dim() == 3 else trace.mask
-    masked = _scores(trace, layer, head).masked_fill(~allowed, -math.inf)
+    allowed = _of_head(trace.allowed(where.branch, where.stack), head)
+    masked = _scores(trace, where, layer, head).masked_fill(~allowed, -math.inf)
     return _numpy(masked.softmax(-1).masked_fill(~allowed.any(-1, keepdim=True), 0))
 
 
-def _scores(trace: Trace, layer: int, head: int, query: slice = slice(None)) -> Tensor:
-    """Scores before the mask of some of a head's queries: (queries, T)."""
+@torch.no_grad()
+def _scores(trace: Trace, where: Where, layer: int, head: int, queries: slice = slice(None)) -> Tensor:
+    """Scores before the mask of some of a head's queries: (queries, S)."""
     attention = trace.model.config.attention
-    q = trace[f"decoder.blocks.{layer}.attn.q"][head, query]
-    k = trace[f"decoder.blocks.{layer}.attn.k"][head * attention.kv_heads // attention.heads]
-    scores = q @ k.T / math.sqrt(attention.size)
-    if not isinstance(trace.model.config.positions, Alibi):
-        return scores
-    position = torch.arange(len(k), device=k.device)
-    return scores - alibi_slopes(attention.heads)[head] * (position[query, None] - position).abs()
+    q = trace[where.site(layer, "q")][head, queries]
+    k = trace[where.site(layer, "k")][head * attention.kv_heads // attention.heads]
+    scores, bias = q @ k.T / (math.sqrt(attention.size) if attention.scaled else 1), _bias(trace, where, head, queries)
+    return scores if bias is None else scores + bias
 
 
-def _allowed(trace: Trace, head: int) -> Booleans:
-    return (trace.mask[head] if trace.mask.dim() == 3 else trace.mask).cpu().numpy()
+def _bias(trace: Trace, where: Where, head: int, queries: slice) -> Tensor | None:
+    """What positions add to some of a head's scores, (queries, S); `None` where they enter elsewhere."""
+    if where.branch == "cross":
+        return None
+    length = len(sides(trace, where)[0])
+    bias = trace.model.stack(where.stack).bias(length, length, trace.logits)
+    return None if bias is None else bias[head, queries]
 
 
-def _refuse_outside(trace: Trace, at: Cell) -> None:
-    config, length = trace.model.config, len(trace.ids)
-    limits = {"layer": config.layers, "head": config.attention.heads, "query": length, "key": length}
+def _allowed(trace: Trace, where: Where, head: int) -> Booleans:
+    return _of_head(trace.allowed(where.branch, where.stack), head).cpu().numpy()
+
+
+def _of_head(mask: Tensor, head: int) -> Tensor:
+    return mask[head] if mask.dim() == 3 else mask
+
+
+def _refuse_outside(trace: Trace, where: Where, at: Cell) -> None:
+    config, (queries, keys) = trace.model.config, map(len, sides(trace, where))
+    limits = {"layer": config.depths[where.stack], "head": config.attention.heads, "query": queries, "key": keys}
     for name, limit in limits.items():
         if not 0 <= getattr(at, name) < limit:
             raise Refusal("attention.outside", "{name} counts from 0 to {last}, got {given}", name=name, last=limit - 1, given=getattr(at, name))

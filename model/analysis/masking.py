@@ -1,6 +1,7 @@
 """What a mask changes: one text through one model twice, as it was trained and masked, and what lies between the two.
 
-Readings are plain numpy. T tokens; a mask is boolean (T, T), rows = queries, columns = keys, True = may look.
+Readings are plain numpy. T tokens that ask, S that are asked (the same ones, but where a target looks across at its source); a mask is
+boolean (T, S), rows = queries, columns = keys, True = may look.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from model.analysis.attention import one_head
+from model.analysis.places import Where, built, own
 from model.config import Config
-from model.cost import cache_bytes_per_token, operations
 from model.trace import Trace
 
 Floats = NDArray[np.float32]
@@ -25,16 +27,18 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a mask keeps of the T² pairs, and what skipping the others would be worth.
+    """What a mask keeps of the T · S pairs of one attention, and what skipping the others would be worth.
 
-    `pairs` are kept; `future` of them look ahead; `causal` is what a decoder keeps, T (T + 1) / 2. `flops` and `all_flops`
-    are those of scores and mixing in every layer. `held` is the most keys a KV cache must hold at any moment while the text
-    is generated (`None` where some query looks ahead: such a text cannot be generated one token at a time), `cache_bytes`
-    the fp32 bytes they take in all layers.
+    `pairs` are kept; `future` of them look ahead; `own` are those the model's own mask keeps. `flops` and `all_flops` are those of scores
+    and mixing in every layer of the stack. `held` is the most keys a KV cache must hold at any moment while a text is generated: of the
+    decoder's own tokens, or of its source; `None` for an encoder, and where some query looks ahead, for such a text cannot be generated
+    one token at a time. `cache_bytes` are the fp32 bytes they take in all layers.
     """
 
-    length: int
+    queries: int
+    keys: int
     pairs: int
+    own: int
     future: int
     flops: int
     all_flops: int
@@ -43,13 +47,8 @@ class Saving:
 
     @property
     def all(self) -> int:
-        """Every pair, T²."""
-        return self.length**2
-
-    @property
-    def causal(self) -> int:
-        """The pairs of a plain decoder."""
-        return self.length * (self.length + 1) // 2
+        """Every pair, T · S."""
+        return self.queries * self.keys
 
     @property
     def share(self) -> float:
@@ -57,25 +56,33 @@ class Saving:
         return self.pairs / self.all
 
     @property
+    def own_flops(self) -> int:
+        """What the model's own mask costs."""
+        return self.all_flops * self.own // self.all
+
+    @property
     def cache_bytes(self) -> int | None:
         """Bytes of the keys and values held."""
         return None if self.held is None else self.held * self.cache_bytes_per_key
 
 
-def saving(allowed: Booleans, config: Config) -> Saving:
-    """Count what a mask (T, T) keeps, for a model of this configuration. A kernel saves it only if it skips hidden blocks
-    (Dao et al. 2022, arXiv:2205.14135, section 3.3); this machine computes every pair and hides some."""
-    length, pairs = len(allowed), int(allowed.sum())
-    future = int(np.triu(allowed, 1).sum())
-    all_flops = sum(operation.total for operation in operations(config, length) if operation.name in ("attn.scores", "attn.mixed"))
+def saving(allowed: Booleans, config: Config, where: Where | None = None) -> Saving:
+    """Count what a mask (T, S) keeps in one attention of a model of this configuration: two products, of 2 x heads x size FLOPs for each
+    pair (see `model.cost.operations`). A kernel saves it only if it skips hidden blocks (Dao et al. 2022, arXiv:2205.14135, section 3.3);
+    this machine computes every pair and hides some."""
+    where, (queries, keys) = where or Where(config.main), allowed.shape
+    depth, each = config.depths[where.stack], 4 * config.attention.heads * config.attention.size
+    pairs, future = int(allowed.sum()), int(np.triu(allowed, 1).sum()) if where.branch == "attn" else 0
     return Saving(
-        length=length,
+        queries=queries,
+        keys=keys,
         pairs=pairs,
+        own=int(built(own(config, where), where, queries, keys).sum()),
         future=future,
-        flops=all_flops * pairs // length**2,
-        all_flops=all_flops,
-        held=None if future else _held(allowed),
-        cache_bytes_per_key=cache_bytes_per_token(config),
+        flops=each * pairs * depth,
+        all_flops=each * queries * keys * depth,
+        held=int(allowed.any(0).sum()) if where.branch == "cross" else None if future or where.stack == "encoder" else _held(allowed),
+        cache_bytes_per_key=4 * 2 * config.attention.kv_heads * config.attention.size * depth,
     )
 
 
@@ -100,13 +107,13 @@ def reach(allowed: Booleans, layers: int) -> Booleans:
 
 
 def shrunk(allowed: Booleans, side: int) -> tuple[Floats, int]:
-    """The mask at no more than `side` cells a side, each the share of its `block` × `block` pairs that are kept; and `block`."""
-    length = len(allowed)
-    block = -(-length // side)
-    edges = np.arange(0, length, block)
-    kept = np.add.reduceat(np.add.reduceat(allowed.astype(np.float32), edges, 0), edges, 1)
-    sizes = np.diff(np.append(edges, length))
-    return (kept / np.outer(sizes, sizes)).astype(np.float32), block
+    """The mask (T, S) at no more than `side` cells a side, each the share of its `block` × `block` pairs that are kept; and `block`."""
+    block = -(-max(allowed.shape) // side)
+    rows, columns = (np.arange(0, length, block) for length in allowed.shape)
+    kept = np.add.reduceat(np.add.reduceat(allowed.astype(np.float32), rows, 0), columns, 1)
+    high, wide = (np.diff([*edges.tolist(), length]) for edges, length in zip((rows, columns), allowed.shape, strict=True))
+    sizes = np.multiply.outer(high, wide)
+    return (kept / sizes).astype(np.float32), block
 
 
 # ---------------------------------------------------------------- default | masked | difference
@@ -114,12 +121,15 @@ def shrunk(allowed: Booleans, side: int) -> tuple[Floats, int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapsReading:
-    """One head's weights (T, T) without and with the mask, and the mask. Rows sum to 1, or to 0 where a row is blind."""
+    """One head's weights (T, S) without and with the mask, where its own mask and this one let it look. Rows sum to 1, or to 0 where a
+    row is blind."""
 
+    where: Where
     layer: int
     head: int
     default: Floats
     masked: Floats
+    own: Booleans
     allowed: Booleans
 
     @property
@@ -139,19 +149,17 @@ class MapsReading:
         return int(query), int(key)
 
 
-def maps(default: Trace, masked: Trace, layer: int, head: int) -> MapsReading:
+def maps(default: Trace, masked: Trace, layer: int, head: int, where: Where | None = None) -> MapsReading:
     """The same head in both traces of one text."""
-    return MapsReading(layer, head, _weights(default, layer, head), _weights(masked, layer, head), masked.mask.cpu().numpy())
-
-
-def _weights(trace: Trace, layer: int, head: int) -> Floats:
-    return trace.pattern(layer)[head].float().cpu().numpy().copy()
+    where = where or Where(default.model.config.main)
+    before, after = (one_head(trace, layer, head, where) for trace in (default, masked))
+    return MapsReading(where, layer, head, before.pattern, after.pattern, before.allowed, after.allowed)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NextReading:
-    """What may follow the last token: `ids` (n,) likeliest first by the larger of their two probabilities `default` and
-    `masked` (n,); `divergence`, KL(default ‖ masked) in nats over the whole vocabulary."""
+    """What the model says at one token: `ids` (n,) likeliest first by the larger of their two probabilities `default` and `masked` (n,);
+    `divergence`, KL(default ‖ masked) in nats over the whole vocabulary."""
 
     ids: Integers
     default: Floats
@@ -164,12 +172,31 @@ class NextReading:
         return int(self.default.argmax()), int(self.masked.argmax())
 
 
-def next_tokens(default: Trace, masked: Trace, count: int = 10) -> NextReading:
-    """The distribution after the last token, both ways, cut to its `count` likeliest tokens."""
-    before, after = (trace.logits[-1].double().log_softmax(-1) for trace in (default, masked))
+def next_tokens(default: Trace, masked: Trace, count: int = 10, at: int = -1) -> NextReading:
+    """What the model says at the token `at`, both ways, cut to its `count` likeliest tokens: what follows it, or, in an encoder, what
+    belongs in its place."""
+    before, after = (trace.logits[at].double().log_softmax(-1) for trace in (default, masked))
     ids = torch.maximum(before, after).topk(min(count, len(before))).indices
     divergence = (before.exp() * (before - after)).sum().clamp(min=0)
     return NextReading(ids.cpu().numpy(), _probabilities(before[ids]), _probabilities(after[ids]), float(divergence))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ShiftReading:
+    """How far the mask moved what the model says at each token: `divergence` (T,), KL(default ‖ masked) in nats."""
+
+    divergence: Floats
+
+    @property
+    def worst(self) -> int:
+        """Where it moved most."""
+        return int(self.divergence.argmax())
+
+
+def shifts(default: Trace, masked: Trace) -> ShiftReading:
+    """How far every token's prediction moved. For an encoder, which has no next token whose loss could be measured."""
+    before, after = (trace.logits.double().log_softmax(-1) for trace in (default, masked))
+    return ShiftReading((before.exp() * (before - after)).sum(-1).clamp(min=0).float().cpu().numpy())
 
 
 def _probabilities(logarithms: torch.Tensor) -> Floats:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from model.checkpoints.loading import OURS, Loaded, Report, load, read_config
+from model.checkpoints.marks import Marks
 from model.checkpoints.saving import refuse_unless_free, save
 
-EMBEDDED = Path(__file__).parents[1] / "embedded"
-"""The trained model that comes with the repository."""
+EMBEDDED, MASKED, TRANSLATOR = (Path(__file__).parents[1] / name for name in ("embedded", "masked", "translator"))
+"""The trained models that come with the repository: a decoder (the default), an encoder that fills blanks, a translator."""
 
-__all__ = ["EMBEDDED", "OURS", "Loaded", "Report", "load", "read_config", "refuse_unless_free", "save"]
+__all__ = ["EMBEDDED", "MASKED", "OURS", "TRANSLATOR", "Loaded", "Marks", "Report", "load", "read_config", "refuse_unless_free", "save"]

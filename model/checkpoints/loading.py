@@ -5,41 +5,51 @@ Everything that can be refused is refused before memory is taken: the configurat
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from model.checkpoints import marks
 from model.checkpoints.files import read_json, verify
+from model.checkpoints.marks import Marks
 from model.checkpoints.memory import require_memory
-from model.checkpoints.shelf import Shelf, Stored, shelf
-from model.config import Config, from_dict
-from model.cost import Weight, parameters, weights
+from model.checkpoints.plan import Step, plan, tied, untied
+from model.checkpoints.shelf import Shelf, shelf
+from model.config import Config, Rotary, Sinusoidal, from_dict
+from model.cost import parameters, parts
 from model.errors import Refusal
-from model.families import FAMILIES, Published, Same, Source, Stacked, Transposed, published_as
+from model.families import FAMILIES, Published, published_as
+from model.text.published import PublishedTokenizer
 from model.text.tokenizer import Tokenizer
 from model.transformer import Transformer
 
 OURS = "vitrine"
 """The `model_type` of our own checkpoints."""
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "card.json"
-LAYER = re.compile(r"^(decoder\.blocks\.)(\d+)(\..*)$")
+
+DEEPEST = 10_000
+"""More layers than any model has; where all share one block's weights, nothing else bounds them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What loading did: the family, how many numbers, the stored arrays used and those left aside, the formats they had."""
+    """What loading did: the family, how many numbers, and the stored arrays by name.
+
+    `loaded` were read into the model, `skipped` left aside; `tied` are a copy and its original, two names for the same numbers;
+    `missing` are weights of ours that are zero because nothing is stored for them; `formats` are the number formats that were read.
+    """
 
     family: str
     parameters: int
-    loaded: tuple[str, ...]
-    skipped: tuple[str, ...]
-    formats: tuple[str, ...]
+    loaded: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    tied: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +60,7 @@ class Loaded:
     tokenizer: Tokenizer | None
     card: dict[str, Any] | None
     report: Report
+    marks: Marks = field(default_factory=Marks)
 
 
 def load(folder: str | Path) -> Loaded:
@@ -62,16 +73,19 @@ def load(folder: str | Path) -> Loaded:
     folder = Path(folder)
     if not folder.is_dir():
         raise Refusal("checkpoint.folder", "{folder} is no folder; a checkpoint is a folder with config.json and safetensors", folder=str(folder))
-    card = _verified_card(folder) if _kind(read_json(folder / CONFIG)) == OURS else None
+    given = read_json(folder / CONFIG)
+    card = _verified_card(folder) if _kind(given) == OURS else None
     family, config = read_config(folder / CONFIG)
     published = None if family == OURS else _published(family)
+    require_room(config)
     with shelf(folder) as stored:
-        plan = _plan(config, published, stored)
-        model, used = _assemble(config, plan, stored)
-    tokenizer = _tokenizer(folder, config)
-    skipped = tuple(name for name in stored.arrays if name not in used)
-    formats = tuple(sorted({stored.arrays[name].kind for name in used}))
-    return Loaded(model, tokenizer, card, Report(family, parameters(config), tuple(used), skipped, formats))
+        config = untied(config, published, stored)
+        require_room(config)
+        steps = plan(config, published, stored)
+        model = _assemble(config, steps, stored)
+    tokenizer = _tokenizer(folder, config, published)
+    named = marks.ours(tokenizer) if published is None else marks.published(folder, given, config)
+    return Loaded(model, tokenizer, card, _report(family, config, published, stored, steps), named)
 
 
 def read_config(path: str | Path) -> tuple[str, Config]:
@@ -87,143 +101,46 @@ def read_config(path: str | Path) -> tuple[str, Config]:
     return family.name, family.published.config(given)
 
 
-# ---------------------------------------------------------------- what goes where
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One weight of ours, the stored arrays it is made of with the shapes they must have, and how they become it."""
-
-    weight: Weight
-    pieces: tuple[tuple[Stored, tuple[int, ...]], ...]
-    build: Callable[[list[Tensor]], Tensor]
-
-
-def _plan(config: Config, published: Published | None, stored: Shelf) -> list[Step]:
-    """Every weight with its sources, all present and in shape. Memory is asked for first: nothing is listed that would not fit."""
-    require_memory(4 * parameters(config), f"a model of {parameters(config):,} parameters")
-    prefix = published.prefix if published else ""
-    by_name = {name.removeprefix(prefix): array for name, array in stored.arrays.items()}
-    plan = [_step(weight, config, published, by_name) for weight in weights(config)]
-    _refuse_leftovers(by_name, {piece.name for step in plan for piece, _ in step.pieces}, published)
-    for step in plan:
-        _refuse_shapes(step, config)
-    return plan
-
-
-def _step(weight: Weight, config: Config, published: Published | None, by_name: dict[str, Stored]) -> Step:
-    match _source(weight.name, published):
-        case Same(name):
-            return Step(weight, ((_stored(name, weight, by_name), weight.shape),), _only)
-        case Transposed(name):
-            return Step(weight, ((_stored(name, weight, by_name), weight.shape[::-1]),), _turned)
-        case Stacked(query, key, value):
-            a, rest = config.attention, weight.shape[1:]
-            rows = (query, a.heads * a.size), (key, a.kv_heads * a.size), (value, a.kv_heads * a.size)
-            return Step(weight, tuple((_stored(name, weight, by_name), (count, *rest)) for name, count in rows), torch.cat)
-
-
-def _source(name: str, published: Published | None) -> Source:
-    """Where a weight of ours is stored, the layer's number filled in."""
-    if published is None:
-        return Same(name)
-    layer = LAYER.match(name)
-    if layer is None:
-        return published.names[name]
-    source = published.names[f"{layer[1]}{{}}{layer[3]}"]
-    match source:
-        case Stacked(query, key, value):
-            return Stacked(*(part.format(layer[2]) for part in (query, key, value)))
-        case Same(theirs) | Transposed(theirs):
-            return type(source)(theirs.format(layer[2]))
-
-
-def _only(pieces: list[Tensor]) -> Tensor:
-    return pieces[0]
-
-
-def _turned(pieces: list[Tensor]) -> Tensor:
-    return pieces[0].t().contiguous()
-
-
-def _stored(name: str, weight: Weight, by_name: dict[str, Stored]) -> Stored:
-    if name not in by_name:
-        raise Refusal(
-            "checkpoint.weight_missing",
-            "the weight {name} is missing: the configuration asks for it with shape {shape}",
-            name=name,
-            shape=_shape(weight.shape),
-        )
-    return by_name[name]
-
-
-def _refuse_leftovers(by_name: dict[str, Stored], used: set[str], published: Published | None) -> None:
-    allowed = published.ignored if published else ()
-    for name, array in by_name.items():
-        if array.name not in used and not any(fnmatchcase(name, pattern) for pattern in allowed):
-            raise Refusal(
-                "checkpoint.weight_unknown",
-                "{file} holds {name} of shape {shape}, which the configuration has no place for",
-                file=array.file.name,
-                name=array.name,
-                shape=_shape(array.shape),
-            )
-
-
-def _refuse_shapes(step: Step, config: Config) -> None:
-    for array, expected in step.pieces:
-        if array.shape != expected:
-            raise Refusal(
-                "checkpoint.shape",
-                "{name} has shape {found} in {file}, but {settings} ask for {expected}",
-                name=array.name,
-                found=_shape(array.shape),
-                file=array.file.name,
-                settings=_settings(step.weight.name, config),
-                expected=_shape(expected),
-            )
-
-
-def _settings(name: str, config: Config) -> str:
-    """The settings that decide a weight's shape, with their values."""
-    a = config.attention
-    known = {"vocabulary": config.vocabulary, "context": config.context, "width": config.width, "mlp.hidden": config.mlp.hidden}
-    known |= {"attention.heads": a.heads, "attention.kv_heads": a.kv_heads, "attention.size": a.size}
-    deciding = next((settings for part, settings in DECIDING.items() if part in name), ("width",))
-    return ", ".join(f"{setting} = {known[setting]}" for setting in deciding)
-
-
-DECIDING = {
-    "embed.token": ("vocabulary", "width"),
-    "head.unembed": ("vocabulary", "width"),
-    "embed.position": ("context", "width"),
-    "attn.qkv": ("attention.heads", "attention.kv_heads", "attention.size", "width"),
-    "attn.out": ("attention.heads", "attention.size", "width"),
-    "mlp.": ("mlp.hidden", "width"),
-}
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return " × ".join(map(str, shape)) or "a single number"
-
-
 # ---------------------------------------------------------------- putting it together
 
 
-def _assemble(config: Config, plan: list[Step], stored: Shelf) -> tuple[Transformer, dict[str, None]]:
-    """The model, built without memory and given each array as it is read; and the names read, in order."""
-    used: dict[str, None] = {}
+def require_room(config: Config) -> None:
+    """Room for the whole model in fp32, for its largest part a second time, while it is put in order, and for the tables of its positions.
+    Nothing is listed that would not fit, and nothing run that would not end. Raises `Refusal` with both figures."""
+    if max(config.depths.values()) > DEEPEST:
+        sentence = "a model of {layers} layers is deeper than the {most} that are read"
+        raise Refusal("checkpoint.layers", sentence, layers=max(config.depths.values()), most=DEEPEST)
+    count, largest = parameters(config), max(part.each for part in parts(config))
+    angles = {Rotary: 3 * config.rotated, Sinusoidal: 6 * config.width}.get(type(config.positions), 0)
+    what = f"a model of {count:,} parameters for texts of {config.context:,} tokens"
+    require_memory(4 * (count + largest + config.context * angles), what)
+
+
+def _assemble(config: Config, steps: list[Step], stored: Shelf) -> Transformer:
+    """The model, built without memory and given each array as it is read."""
     with torch.device("meta"):
         model = Transformer(config)
 
     def read() -> Iterator[tuple[str, Tensor]]:
-        for step in plan:
-            names = [array.name for array, _ in step.pieces]
-            used.update(dict.fromkeys(names))
-            yield step.weight.name, step.build([stored.read(name) for name in names])
+        for step in steps:
+            yield step.weight.name, step.build([stored.read(array.name) for array, _ in step.pieces])
 
     model.load_state_dict(dict(read()), assign=True)
-    return model.eval(), used
+    return model.eval()
+
+
+def _report(family: str, config: Config, published: Published | None, stored: Shelf, steps: list[Step]) -> Report:
+    used = dict.fromkeys(array.name for step in steps for array, _ in step.pieces)
+    pairs = tied(config, published, stored, used)
+    return Report(
+        family=family,
+        parameters=parameters(config),
+        loaded=tuple(used),
+        skipped=tuple(name for name in stored.arrays if name not in used and name not in dict(pairs)),
+        tied=pairs,
+        missing=tuple(step.weight.name for step in steps if not step.pieces),
+        formats=tuple(sorted({stored.arrays[name].kind for name in used})),
+    )
 
 
 def _kind(given: dict[str, Any]) -> Any:
@@ -241,10 +158,12 @@ def _verified_card(folder: Path) -> dict[str, Any]:
     return card
 
 
-def _tokenizer(folder: Path, config: Config) -> Tokenizer | None:
+def _tokenizer(folder: Path, config: Config, published: Published | None) -> Tokenizer | None:
     path = folder / TOKENIZER
     if not path.exists():
         return None
+    if published is not None:
+        return PublishedTokenizer.read(path, config.vocabulary)
     tokenizer = Tokenizer.load(path)
     if tokenizer.size > config.vocabulary:
         raise Refusal(

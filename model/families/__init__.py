@@ -2,13 +2,66 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from model.errors import Refusal
-from model.families import gpt2, gpt3, llama, vitrine
-from model.families.family import Family, Published, Same, Size, Source, Stacked, Transposed
+from model.families.family import (
+    Either,
+    Family,
+    Flat,
+    Interleaved,
+    Published,
+    Raised,
+    Same,
+    Size,
+    Source,
+    Stacked,
+    Template,
+    Transposed,
+)
 
-FAMILIES: tuple[Family, ...] = (gpt2.FAMILY, gpt3.FAMILY, llama.FAMILY, vitrine.FAMILY)
+NAMES = (
+    "original",
+    "bert",
+    "gpt2",
+    "t5",
+    "albert",
+    "gpt3",
+    "gptj",
+    "lamda",
+    "neox",
+    "opt",
+    "bloom",
+    "llama",
+    "alpaca",
+    "falcon",
+    "mistral",
+    "gemma",
+    "qwen2",
+    "qwen3",
+    "vitrine",
+)
+"""The modules of this package that each describe a family, in the order they came into the world."""
 
-__all__ = ["FAMILIES", "Family", "Published", "Same", "Size", "Source", "Stacked", "Transposed", "find", "published_as"]
+FAMILIES: tuple[Family, ...] = tuple(import_module(f"{__name__}.{name}").FAMILY for name in NAMES)
+
+__all__ = [
+    "FAMILIES",
+    "Either",
+    "Family",
+    "Flat",
+    "Interleaved",
+    "Published",
+    "Raised",
+    "Same",
+    "Size",
+    "Source",
+    "Stacked",
+    "Template",
+    "Transposed",
+    "find",
+    "published_as",
+]
 
 
 def find(name: str) -> Size:

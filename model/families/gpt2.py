@@ -82,7 +82,7 @@ FAMILY = Family(
         model_type="gpt2",
         prefix="transformer.",
         names=NAMES,
-        ignored=("h.*.attn.bias", "h.*.attn.masked_bias", "lm_head.weight"),
+        ignored=("h.*.attn.bias", "h.*.attn.masked_bias"),
         config=published_config,
     ),
 )

@@ -34,4 +34,5 @@ FAMILY = Family(
         "gpt3-13b": _size(40, 5_140, 40, 128),
         "gpt3-175b": _size(96, 12_288, 96, 128),
     },
+    released=False,
 )

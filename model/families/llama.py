@@ -1,17 +1,19 @@
-"""LLaMA and LLaMA 2 (Touvron et al. 2023): RMSNorm, SwiGLU, rotary positions and no biases, the recipe most open models follow."""
+"""LLaMA, LLaMA 2 (Touvron et al. 2023) and LLaMA 3 (Grattafiori et al. 2024): RMSNorm, SwiGLU, rotary positions and no biases, the
+recipe most open models follow. From 3.1 on, slow angles are stretched for texts of 131,072 tokens."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from model.config import Attention, Config, Fixed, Free, GatedMlp, RMSNorm, Rotary, Tied
-from model.errors import Refusal
+from model.config import Attention, ByWavelength, Config, Fixed, Free, GatedMlp, RMSNorm, Rotary, Tied
 from model.families.family import Family, Published, Same, Size, Source, Stacked
-from model.families.reading import activation, flag, number, whole
+from model.families.reading import activation, flag, number, rotary, whole
 
 FIRST = "Touvron et al. 2023, LLaMA: Open and Efficient Foundation Language Models, arXiv:2302.13971"
 SECOND = "Touvron et al. 2023, Llama 2: Open Foundation and Fine-Tuned Chat Models, arXiv:2307.09288"
+THIRD = "Grattafiori et al. 2024, The Llama 3 Herd of Models, arXiv:2407.21783"
+SMALL = "Meta 2024, Llama 3.2 model card, github.com/meta-llama/llama-models"
 
 
 def configuration(
@@ -32,6 +34,13 @@ def configuration(
     )
 
 
+def third(width: int, layers: int, heads: int, hidden: int, *, factor: float | None = None, tied: bool = False) -> Config:
+    """A LLaMA 3 of this size: 128,256 tokens, eight key/value heads, a longer base; with `factor`, slow angles stretched by it."""
+    plain = configuration(width, layers, heads, hidden, kv_heads=8, context=8_192 if factor is None else 131_072, eps=1e-5)
+    positions = Rotary(base=500_000.0) if factor is None else Rotary(base=500_000.0, stretch=ByWavelength(factor=factor))
+    return replace(plain, vocabulary=128_256, positions=positions, output=Tied() if tied else Free())
+
+
 def published_config(given: dict[str, Any]) -> Config:
     """The configuration that a published `config.json` describes."""
     width, heads = whole(given, "hidden_size"), whole(given, "num_attention_heads")
@@ -48,7 +57,7 @@ def published_config(given: dict[str, Any]) -> Config:
             bias=biased,
             out_bias=biased,
         ),
-        positions=_rotary(given),
+        positions=rotary(given),
         mlp=GatedMlp(
             hidden=whole(given, "intermediate_size"),
             activation=activation(given, "hidden_act", "silu"),
@@ -59,18 +68,6 @@ def published_config(given: dict[str, Any]) -> Config:
         dropout=number(given, "attention_dropout", 0.0),
         initialisation=Fixed(deviation=number(given, "initializer_range", 0.02)),
     )
-
-
-def _rotary(given: Mapping[str, Any]) -> Rotary:
-    """The rotation, where `transformers` 5 writes it (`rope_parameters`) or where it used to be (`rope_theta`, `rope_scaling`)."""
-    rope = given.get("rope_parameters") or given.get("rope_scaling") or {}
-    if not isinstance(rope, dict):
-        raise Refusal("families.rope_shape", "config.json writes rope_parameters as an object, got {given!r}", given=rope)
-    kind = rope.get("rope_type") or rope.get("type") or "default"
-    if kind != "default":
-        raise Refusal("families.rope", "config.json stretches rotary positions by {given!r}; this model computes only 'default'", given=kind)
-    merged = {**given, **rope}
-    return Rotary(base=number(merged, "rope_theta", 10_000.0), fraction=number(merged, "partial_rotary_factor", 1.0))
 
 
 NAMES: dict[str, Source] = {
@@ -90,7 +87,7 @@ for leaf in ("weight", "bias"):
 FAMILY = Family(
     name="llama",
     changed="Gathered RMSNorm, SwiGLU and rotary positions, and trained smaller models on far more text; the second version's largest "
-    "model shares keys and values between heads.",
+    "model shares keys and values between heads, and the third's all do.",
     sizes={
         "llama-7b": Size(configuration(4_096, 32, 32, 11_008), 2023, FIRST),
         "llama-13b": Size(configuration(5_120, 40, 40, 13_824), 2023, FIRST),
@@ -99,12 +96,19 @@ FAMILY = Family(
         "llama2-7b": Size(configuration(4_096, 32, 32, 11_008, context=4_096, eps=1e-5), 2023, SECOND),
         "llama2-13b": Size(configuration(5_120, 40, 40, 13_824, context=4_096, eps=1e-5), 2023, SECOND),
         "llama2-70b": Size(configuration(8_192, 80, 64, 28_672, kv_heads=8, context=4_096, eps=1e-5), 2023, SECOND),
+        "llama3-8b": Size(third(4_096, 32, 32, 14_336), 2024, THIRD),
+        "llama3-70b": Size(third(8_192, 80, 64, 28_672), 2024, THIRD),
+        "llama3.1-8b": Size(third(4_096, 32, 32, 14_336, factor=8.0), 2024, THIRD),
+        "llama3.1-70b": Size(third(8_192, 80, 64, 28_672, factor=8.0), 2024, THIRD),
+        "llama3.1-405b": Size(third(16_384, 126, 128, 53_248, factor=8.0), 2024, THIRD),
+        "llama3.2-1b": Size(third(2_048, 16, 32, 8_192, factor=32.0, tied=True), 2024, SMALL),
+        "llama3.2-3b": Size(third(3_072, 28, 24, 8_192, factor=32.0, tied=True), 2024, SMALL),
     },
     published=Published(
         model_type="llama",
         prefix="model.",
         names=NAMES,
-        ignored=("*rotary_emb.inv_freq", "lm_head.weight"),
+        ignored=("*rotary_emb.inv_freq",),
         config=published_config,
     ),
 )

@@ -1,13 +1,20 @@
-"""Generation: choose the next token; yield one step at a time, from a KV cache."""
+"""Generation: choose a token; continue a text, write about a source, or fill blanks, one step at a time."""
 
-from model.generation.choose import Choose, Greedy, Picked, Sample, Stage, die, draw, pick, softmax, stages
+from model.generation.blanks import ORDERS, Fill, Filler, Guesses, Order, fill_blanks, otherwise
+from model.generation.choose import Choose, Chosen, Greedy, Picked, Sample, Stage, die, draw, pick, softmax, stages
 from model.generation.decoder import Decoder, Reading
 from model.generation.steps import Step, Writer, generate, held, rows
 
 __all__ = [
+    "ORDERS",
     "Choose",
+    "Chosen",
     "Decoder",
+    "Fill",
+    "Filler",
     "Greedy",
+    "Guesses",
+    "Order",
     "Picked",
     "Reading",
     "Sample",
@@ -16,8 +23,10 @@ __all__ = [
     "Writer",
     "die",
     "draw",
+    "fill_blanks",
     "generate",
     "held",
+    "otherwise",
     "pick",
     "rows",
     "softmax",

@@ -7,7 +7,7 @@ running the model again. V is the size of the vocabulary; arithmetic is in float
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
@@ -156,8 +156,8 @@ def filters(choose: Choose | Picked, history: Sequence[int]) -> Iterator[tuple[s
             yield "min_p", _unless(choose.min_p == 0, partial(min_p, share=choose.min_p))
 
 
-def pick(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequence[int]) -> int:
-    """The id that `choose` takes after `history`. A sampler's die depends on its seed and the new token's position only."""
+def pick(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequence[int], place: int | None = None) -> int:
+    """The id that `choose` takes, at `place` or else right after `history`. A sampler's die depends on its seed and that position only."""
     match choose:
         case Picked(id=id):
             return id
@@ -166,7 +166,44 @@ def pick(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequenc
         case Greedy():
             return int(penalise(logits.astype(np.float64), history, choose.repetition_penalty).argmax())
         case Sample(seed=seed):
-            return draw(softmax(stages(logits, choose, history)[-1].left), die(seed, len(history)))
+            return draw(softmax(stages(logits, choose, history)[-1].left), die(seed, len(history) if place is None else place))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chosen:
+    """One new token: `id`, number `index` of this text's new tokens, chosen by `choose` from `logits` (V,) where `history` is the text so far."""
+
+    index: int
+    id: int
+    choose: Choose | Picked
+    history: tuple[int, ...] = field(repr=False)
+    logits: NDArray[np.floating] = field(repr=False)
+
+    @property
+    def log_probability(self) -> float:
+        """The model's own log-probability of the chosen token, before any filter (nats, ≤ 0)."""
+        shifted = self.logits.astype(np.float64) - self.logits.max()
+        return min(float(shifted[self.id] - np.log(np.exp(shifted).sum())), 0.0)
+
+    @property
+    def rank(self) -> int:
+        """The chosen token's place in the model's own order, 1 being the most probable."""
+        return 1 + int(np.count_nonzero(self.logits > self.logits[self.id]))
+
+    @property
+    def probability(self) -> float:
+        """The model's own probability of the chosen token, before any filter."""
+        return float(np.exp(self.log_probability))
+
+    @property
+    def stages(self) -> list[Stage]:
+        """The whole distribution before and after each filter."""
+        return stages(self.logits, self.choose, self.history)
+
+    def alternatives(self, count: int) -> list[tuple[int, float]]:
+        """The `count` tokens that the model finds most probable here, the chosen one left out, each with its probability."""
+        probabilities = softmax(self.logits)
+        return [(int(id), float(probabilities[id])) for id in order(probabilities)[: count + 1] if id != self.id][:count]
 
 
 def draw(probabilities: Numbers, u: float) -> int:

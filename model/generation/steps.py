@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model.errors import Refusal
-from model.generation.choose import Choose, Greedy, Picked, Stage, pick, stages
+from model.generation.choose import Choose, Chosen, Greedy, Picked, pick
 from model.generation.decoder import Decoder, Reading
 from model.layers.masks import Mask
 from model.transformer import Transformer
@@ -24,67 +24,59 @@ NOTHING: Mapping[int, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
-    """One new token: `id`, number `index` of this text's new tokens, chosen by `choose` from `logits` (V,) after `history`.
+class Step(Chosen):
+    """One new token at the end of a text, chosen after its `history`, and where the model looked (per layer, as in `Reading`).
 
     `seconds` is what the step took; `cached` (tokens) and `cache_bytes` are what the KV cache held when it was chosen.
     """
 
-    index: int
-    id: int
-    choose: Choose | Picked
-    history: tuple[int, ...] = field(repr=False)
-    logits: NDArray[np.floating] = field(repr=False)
     patterns: tuple[Tensor, ...] = field(repr=False)
+    crossed: tuple[Tensor, ...] = field(repr=False)
     seconds: float
     cached: int
     cache_bytes: int
-
-    @property
-    def log_probability(self) -> float:
-        """The model's own log-probability of the chosen token, before any filter (nats, ≤ 0)."""
-        shifted = self.logits.astype(np.float64) - self.logits.max()
-        return min(float(shifted[self.id] - np.log(np.exp(shifted).sum())), 0.0)
-
-    @property
-    def rank(self) -> int:
-        """The chosen token's place in the model's own order, 1 being the most probable."""
-        return 1 + int(np.count_nonzero(self.logits > self.logits[self.id]))
-
-    @property
-    def probability(self) -> float:
-        """The model's own probability of the chosen token, before any filter."""
-        return float(np.exp(self.log_probability))
-
-    @property
-    def stages(self) -> list[Stage]:
-        """The whole distribution before and after each filter."""
-        return stages(self.logits, self.choose, self.history)
 
     @property
     def pattern(self) -> NDArray[np.floating]:
         """Where the model looked to choose this token: the row of the token before it, (layers, heads, positions so far)."""
         return rows(self.patterns)
 
+    @property
+    def cross(self) -> NDArray[np.floating]:
+        """Where it looked in the source: (layers, heads, tokens of the source), without a source (0, 0, 0)."""
+        return rows(self.crossed)
+
 
 def rows(patterns: Sequence[Tensor]) -> NDArray[np.floating]:
-    """A reading's patterns as one array (layers, heads, positions)."""
+    """A reading's patterns as one array (layers, heads, positions); of none at all, an empty one."""
+    if not patterns:
+        return np.zeros((0, 0, 0), np.float32)
     return torch.stack([pattern.reshape(-1, pattern.shape[-1]) for pattern in patterns]).cpu().numpy()
 
 
 class Writer:
     """One text being continued. `write` adds a token, `rewind` takes tokens back; `reading` is what the model makes of it so far.
 
-    `tokens` bounds the new tokens; the text never grows past the model's context, for the model has no positions beyond it.
-    Raises `Refusal` for an empty prompt, unknown ids or a prompt longer than the context.
+    `tokens` bounds the new tokens; the text never grows past the model's context, for the model has no positions beyond it. An
+    encoder–decoder writes about a `source` (S,). Raises `Refusal` for an empty prompt, unknown ids, a prompt or source longer than the
+    context, and a model that cannot write.
     """
 
-    def __init__(self, model: Transformer, ids: Sequence[int] | Tensor, *, tokens: int | None = None, mask: Mask | Tensor | None = None) -> None:
-        self.prompt = _checked(ids, model)
+    def __init__(
+        self,
+        model: Transformer,
+        ids: Sequence[int] | Tensor,
+        *,
+        tokens: int | None = None,
+        mask: Mask | Tensor | None = None,
+        source: Sequence[int] | Tensor | None = None,
+    ) -> None:
+        self.model, self.prompt = model, checked(ids, model)
+        self.source = None if source is None else checked(source, model)
         room = model.config.context - len(self.prompt)
         self.limit = room if tokens is None else min(tokens, room)
         self.steps: list[Step] = []
-        self._decoder = Decoder(model, capacity=len(self.prompt) + self.limit, mask=mask)
+        self._decoder = Decoder(model, capacity=len(self.prompt) + self.limit, mask=mask, source=self.source)
         self._reading: Reading | None = None
 
     @property
@@ -116,12 +108,11 @@ class Writer:
         reading, history, began = self.reading, self.history, perf_counter()
         logits = reading.logits.cpu().numpy()
         if isinstance(choose, Picked):
-            _refuse_unknown([choose.id], len(logits))
-        if not isfinite(logits[logits.argmax()]):
-            sentence = "the model's logits at position {position} are not all numbers; were its weights damaged?"
-            raise Refusal("generation.finite", sentence, position=len(history))
+            refuse_unknown([choose.id], len(logits))
+        refuse_damaged(logits, len(history))
         id = pick(logits, choose, history)
-        step = Step(len(self.steps), id, choose, history, logits, reading.patterns, reading.seconds + perf_counter() - began, *self.cached)
+        looked, seconds = (reading.patterns, reading.crossed), reading.seconds + perf_counter() - began
+        step = Step(len(self.steps), id, choose, history, logits, *looked, seconds, *self.cached)
         self.steps.append(step)
         self._reading = None
         return step
@@ -137,7 +128,7 @@ class Writer:
         if count >= len(self.steps):
             return
         first = self.steps[count]
-        self._reading = Reading(torch.from_numpy(first.logits), first.patterns, first.seconds)
+        self._reading = Reading(torch.from_numpy(first.logits), first.patterns, first.crossed, first.seconds)
         del self.steps[count:]
         self._decoder.rewind(len(self.prompt) + count)
 
@@ -150,14 +141,15 @@ def generate(
     stop: int | None = None,
     mask: Mask | Tensor | None = None,
     picks: Mapping[int, int] = NOTHING,
+    source: Sequence[int] | Tensor | None = None,
 ) -> Iterator[Step]:
     """Continue `ids` (T,) by up to `tokens`, one `Step` at a time, ending early at the id `stop` (which is still yielded) or
-    when the context is full.
+    when the context is full. An encoder–decoder writes about a `source` (S,), beginning with the token its target begins with.
 
     `mask` says who may look at whom (see `Decoder`); `picks` puts tokens in by hand: number of the new token → id.
     The same arguments yield the same tokens. Raises `Refusal` for an empty prompt, unknown ids or a prompt that fills the context.
     """
-    writer = Writer(model, ids, tokens=tokens, mask=mask)
+    writer = Writer(model, ids, tokens=tokens, mask=mask, source=source)
     if tokens and not writer.room:
         raise _full(writer)
     return writer.follow(choose, tokens, picks, stop)
@@ -168,19 +160,28 @@ def held(steps: Sequence[Step], choose: Choose) -> dict[int, int]:
     return {step.index: step.id for step in steps if pick(step.logits, choose, step.history) != step.id}
 
 
-def _checked(ids: Sequence[int] | Tensor, model: Transformer) -> tuple[int, ...]:
+def checked(ids: Sequence[int] | Tensor, model: Transformer) -> tuple[int, ...]:
+    """Ids a model can read: at least one, no more than its context, all in its vocabulary. Raises `Refusal` for others."""
     prompt = tuple(map(int, ids))
     context = model.config.context
     if not prompt:
-        raise Refusal("generation.empty", "a continuation needs at least one token to continue from; got none")
+        raise Refusal("generation.empty", "a text needs at least one token; got none")
     if len(prompt) > context:
         sentence = "this model reads {context} tokens at most, got {given}; shorten the text"
         raise Refusal("length.context", sentence, context=context, given=len(prompt))
-    _refuse_unknown(prompt, model.config.vocabulary)
+    refuse_unknown(prompt, model.config.vocabulary)
     return prompt
 
 
-def _refuse_unknown(ids: Sequence[int], vocabulary: int) -> None:
+def refuse_damaged(logits: NDArray[np.floating], position: int) -> None:
+    """Raise `Refusal` unless something can be chosen from `logits` (V,)."""
+    if not isfinite(logits[logits.argmax()]):
+        sentence = "the model's logits at position {position} are not all numbers; were its weights damaged?"
+        raise Refusal("generation.finite", sentence, position=position)
+
+
+def refuse_unknown(ids: Sequence[int], vocabulary: int) -> None:
+    """Raise `Refusal` for an id outside the vocabulary."""
     unknown = next((id for id in ids if not 0 <= id < vocabulary), None)
     if unknown is not None:
         raise Refusal("generation.id", "token ids run from 0 to {last}; got {given}", last=vocabulary - 1, given=unknown)

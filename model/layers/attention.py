@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.config import Config, Rotary
+from model.errors import Refusal
 from model.layers.frame import Frame
 from model.layers.mixing import Manner, Mixing
 from model.layers.positions import rotate
@@ -28,25 +29,34 @@ class Attention(nn.Module):
         super().__init__()
         a = config.attention
         self.heads, self.kv_heads, self.size, self.positions = a.heads, a.kv_heads, a.size, config.positions
-        self.scale = 1 / math.sqrt(a.size)
+        self.scale = 1 / math.sqrt(a.size) if a.scaled else 1.0
         self.qkv = nn.Linear(config.width, (a.heads + 2 * a.kv_heads) * a.size, bias=a.bias)
+        self.q_norm, self.k_norm = (nn.RMSNorm(a.size, eps=config.norm.eps) if a.head_norm else None for _ in range(2))
         self.out = nn.Linear(a.heads * a.size, config.width, bias=a.out_bias)
 
     def forward(self, x: Tensor, frame: Frame, layer: int, tap: Tap = ignore) -> Tensor:
         """From the normed residual (B, T, width) to what attention adds to it (B, T, width)."""
         if tap is ignore and frame.past is None and torch.is_grad_enabled():
             return self.out(self.for_training(x, frame))
-        q, k, v = self.project(x, frame)
+        return self.meet(*self.project(x, frame), frame, layer, tap)
+
+    def meet(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame, layer: int, tap: Tap) -> Tensor:
+        """Queries (B, H, T, size) look at keys and take values (B, G, S, size): (B, T, width)."""
         q, k, v = tap("q", q), tap("k", k), tap("v", v)
         if frame.past is not None:
             k, v = frame.past.extend(layer, k, v)
         k, v = self.share(k), self.share(v)
-        mixed = self.spelled_out(q, k, frame, layer, tap) @ v if tap is not ignore and frame.maps != "none" else self.fused(q, k, v, frame)
+        shown = frame.maps != "none" and (tap is not ignore or torch.is_grad_enabled())
+        mixed = self.spelled_out(q, k, frame, layer, tap) @ v if shown else self.fused(q, k, v, frame)
         return tap("out", self.out(tap("mixed", mixed).transpose(1, 2).flatten(2)))
 
     def heads_of(self, x: Tensor) -> Tensor:
         """What every head asks, answers and says, in this order: (B, T, H + 2G, size)."""
-        return self.qkv(x).unflatten(-1, (self.heads + 2 * self.kv_heads, self.size))
+        heads = self.qkv(x).unflatten(-1, (self.heads + 2 * self.kv_heads, self.size))
+        if self.q_norm is None or self.k_norm is None:
+            return heads
+        q, k, v = heads.split((self.heads, self.kv_heads, self.kv_heads), -2)
+        return torch.cat([self.q_norm(q), self.k_norm(k), v], -2)
 
     def project(self, x: Tensor, frame: Frame) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, size), keys and values (B, G, T, size), turned by position where the scheme is rotary."""
@@ -73,7 +83,7 @@ class Attention(nn.Module):
         return tap("pattern", pattern if frame.blind is None else pattern.masked_fill(frame.blind, 0))
 
     def scores(self, q: Tensor, k: Tensor, frame: Frame, out: Tensor | None = None) -> Tensor:
-        """q · k / √size for every query and key, plus ALiBi's penalty: (B, H, T, S), before the mask."""
+        """q · k / √size for every query and key, plus what positions add: (B, H, T, S), before the mask; undivided where the scheme says so."""
         shape = (*q.shape[:-1], k.shape[-2])
         bias = q.new_zeros(1, 1, 1) if frame.bias is None else frame.bias.repeat(len(q), 1, 1)
         flat = None if out is None else out.flatten(0, 1)
@@ -88,20 +98,45 @@ class Attention(nn.Module):
             kv_heads=self.kv_heads,
             scale=self.scale,
             turn=(self.positions, *frame.turn) if isinstance(self.positions, Rotary) and frame.turn is not None else None,
-            offsets=x.new_zeros(()) if offsets is None else offsets.to(x.dtype),
             blind=frame.blind,
         )
-        return Mixing.apply(self.heads_of(x), manner).flatten(2)
+        return Mixing.apply(self.heads_of(x), x.new_zeros(()) if offsets is None else offsets.to(x.dtype), manner).flatten(2)
 
     def fused(self, q: Tensor, k: Tensor, v: Tensor, frame: Frame) -> Tensor:
         """PyTorch's kernel; it never shows its pattern."""
         if frame.causal and frame.bias is None:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[-2] > 1)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=self.offsets(frame))
+            return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[-2] > 1, scale=self.scale)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=self.offsets(frame), scale=self.scale)
         return mixed if frame.blind is None else mixed.masked_fill(frame.blind, 0)
 
     def offsets(self, frame: Frame) -> Tensor | None:
-        """What is added to the scores before the softmax: the mask, ALiBi's penalty, both or nothing."""
+        """What is added to the scores before the softmax: the mask, what positions add, both or nothing."""
         if frame.additive is None or frame.bias is None:
             return frame.additive if frame.bias is None else frame.bias
         return frame.additive + frame.bias
+
+
+class CrossAttention(Attention):
+    """Queries from the target, keys and values from what an encoder made of the source (Vaswani et al. 2017, section 3.2.3); nothing
+    is turned by position, and every target token may look at the whole source unless it is told otherwise."""
+
+    def forward(self, x: Tensor, frame: Frame, layer: int, tap: Tap = ignore) -> Tensor:
+        """From the normed residual (B, T, width) to what looking at the source adds to it (B, T, width)."""
+        source = frame.crossing
+        if source is None:
+            raise Refusal("source.missing", "this model writes about a source, and none was given; encode one and hand it over as memory")
+        k, v = self.remembered(source.memory) if frame.past is None else frame.past.across(layer, source.memory, self.remembered)
+        return self.meet(self.asked(x), k, v, source.frame, layer, tap)
+
+    def asked(self, x: Tensor) -> Tensor:
+        """The target's queries: (B, H, T, size)."""
+        rows = self.heads * self.size
+        q = F.linear(x, self.qkv.weight[:rows], None if self.qkv.bias is None else self.qkv.bias[:rows]).unflatten(-1, (self.heads, self.size))
+        return (q if self.q_norm is None else self.q_norm(q)).transpose(1, 2)
+
+    def remembered(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """The source's keys and values, two of (B, G, S, size), from what its encoder left (B, S, width)."""
+        rows = self.heads * self.size
+        kv = F.linear(memory, self.qkv.weight[rows:], None if self.qkv.bias is None else self.qkv.bias[rows:])
+        k, v = kv.unflatten(-1, (2 * self.kv_heads, self.size)).split(self.kv_heads, -2)
+        return (k if self.k_norm is None else self.k_norm(k)).transpose(1, 2), v.transpose(1, 2)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from model.config import Config, FanIn, Fixed
 
-RESIDUAL_WRITERS = ("attn.out.weight", "mlp.down.weight")
+RESIDUAL_WRITERS = ("attn.out.weight", "cross.out.weight", "mlp.down.weight")
+TABLES = ("embed.token.weight", "embed.position.weight", "embed.segment.weight", "relative.weight")
 
 
 @torch.no_grad()
@@ -30,5 +31,5 @@ def _deviation(name: str, parameter: Tensor, config: Config) -> float:
         case Fixed(deviation=deviation):
             base = deviation
         case FanIn(gain=gain):
-            base = 0.02 if name.startswith("embed.") else gain / math.sqrt(parameter.shape[1])
+            base = 0.02 if name.endswith(TABLES) else gain / math.sqrt(parameter.shape[1])
     return base / math.sqrt(2 * config.layers) if name.endswith(RESIDUAL_WRITERS) else base

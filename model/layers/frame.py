@@ -1,6 +1,6 @@
 """Where a block finds itself: who may look at whom, from which position on, after what, and with which buffers.
 
-Everything here is the same for every layer, so it is made once per forward pass and handed down.
+Everything here is the same for every layer of a stack, so it is made once per pass and handed down.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from model.config import Alibi, Config, Rotary
+from model.config import Config, Kind, Rotary, Sliding
 from model.layers.past import Past
-from model.layers.positions import alibi, rotation
+from model.layers.positions import rotation
 
 Maps = Literal["all", "pattern", "none"]
 """Which T × S maps attention spells out for a tap: scores, masked and pattern; the pattern alone; or none, taking the fast road."""
@@ -29,12 +29,17 @@ def fresh(name: str, shape: tuple[int, ...], like: Tensor) -> Tensor | None:
     return None
 
 
+def within(prefix: str, scratch: Scratch) -> Scratch:
+    """The same scratch, its buffers named apart from those of other stacks."""
+    return scratch if scratch is fresh else lambda name, shape, like: scratch(f"{prefix}.{name}", shape, like)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """`additive` is 0 where a query may look and minus infinity where not, broadcast to (batch, heads, queries, keys);
-    `None` means everything is allowed. `blind` marks queries that may look at nothing. `bias` is ALiBi's (heads, queries, keys)."""
+    `None` means everything is allowed. `blind` marks queries that may look at nothing. `bias` (heads, queries, keys) is what
+    ALiBi or relative positions add. `crossing` is where a decoder finds its source."""
 
-    start: int
     causal: bool
     additive: Tensor | None
     blind: Tensor | None
@@ -43,33 +48,99 @@ class Frame:
     past: Past | None
     maps: Maps
     scratch: Scratch
+    crossing: Crossing | None
 
 
-def frame(config: Config, ids: Tensor, mask: Tensor | None, past: Past | None, like: Tensor, maps: Maps, scratch: Scratch) -> Frame:
-    """The frame of one forward pass over `ids` (batch, T), its floating-point values like `like`."""
-    queries, start = ids.shape[1], past.length if past else 0
-    keys = start + queries
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A source as its encoder left it, (batch, S, width), and how a decoder's queries meet it."""
+
+    memory: Tensor
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """What an encoder leaves for a decoder: `value` (batch, S, width), and in `across` (T, S) or (batch, T, S) who may look at it (`None`: all)."""
+
+    value: Tensor
+    across: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a pass is watched: which maps it spells out, and into whose buffers."""
+
+    maps: Maps = "all"
+    scratch: Scratch = fresh
+
+
+def frame(
+    config: Config,
+    kind: Kind,
+    queries: int,
+    like: Tensor,
+    watch: Watch,
+    *,
+    mask: Tensor | None,
+    bias: Tensor | None,
+    past: Past | None = None,
+    memory: Memory | None = None,
+) -> Frame:
+    """The frame of one pass of `queries` tokens through a stack of this kind, its floating-point values like `like`."""
+    start = past.length if past else 0
+    keys, reach = start + queries, config.attention.reach
+    window = reach.window if isinstance(reach, Sliding) else None
     allowed = _spread(mask) if mask is not None else None
     return Frame(
-        start=start,
-        causal=mask is None and start == 0,
-        additive=_additive(allowed, like) if allowed is not None else causal_additive(queries, keys, like.dtype, like.device),
+        causal=mask is None and start == 0 and kind == "decoder" and window is None,
+        additive=own_additive(kind, window, queries, keys, like.dtype, like.device) if allowed is None else _additive(allowed, like),
         blind=_blind(allowed),
-        bias=alibi(config.attention.heads, queries, keys, like.device).to(like.dtype) if isinstance(config.positions, Alibi) else None,
+        bias=bias,
         turn=_turn(config, start, keys, like),
         past=past,
-        maps=maps,
-        scratch=scratch,
+        maps=watch.maps,
+        scratch=within(kind, watch.scratch),
+        crossing=None if memory is None else _crossing(memory, like, watch),
     )
 
 
-@lru_cache(maxsize=16)
+def _crossing(memory: Memory, like: Tensor, watch: Watch) -> Crossing:
+    allowed = None if memory.across is None else _spread(memory.across)
+    met = Frame(
+        causal=False,
+        additive=None if allowed is None else _additive(allowed, like),
+        blind=_blind(allowed),
+        bias=None,
+        turn=None,
+        past=None,
+        maps=watch.maps,
+        scratch=within("cross", watch.scratch),
+        crossing=None,
+    )
+    return Crossing(memory.value, met)
+
+
+@lru_cache(maxsize=32)
 @torch.inference_mode(False)
-def causal_additive(queries: int, keys: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
-    """The causal mask as numbers to add: (queries, keys), the queries being the last of the keys; `None` for a single query."""
-    if queries == 1:
+def own_additive(kind: Kind, window: int | None, queries: int, keys: int, dtype: torch.dtype, device: torch.device) -> Tensor | None:
+    """The mask a stack has of its own, as numbers to add: (queries, keys), the queries being the last of the keys; `None` where it
+    hides nothing. A decoder's is causal; a window hides what is that far away or farther."""
+    if kind == "decoder" and window is None:
+        return None if queries == 1 else torch.full((queries, keys), -math.inf, dtype=dtype, device=device).triu(1 + keys - queries)
+    if (kind == "encoder" or queries == 1) and (window is None or window >= keys):
         return None
-    return torch.full((queries, keys), -math.inf, dtype=dtype, device=device).triu(1 + keys - queries)
+    hidden = ~own_mask(kind, window, queries, keys, device)
+    return torch.zeros(queries, keys, dtype=dtype, device=device).masked_fill_(hidden, -math.inf)
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def own_mask(kind: Kind, window: int | None, queries: int, keys: int, device: torch.device | str = "cpu") -> Tensor:
+    """The same mask as booleans, `True` = may look: (queries, keys); shared by whoever asks, so nobody may write into it."""
+    distance = torch.arange(keys - queries, keys, device=device)[:, None] - torch.arange(keys, device=device)
+    allowed = distance >= 0 if kind == "decoder" else torch.ones_like(distance, dtype=torch.bool)
+    return allowed if window is None else allowed & (distance.abs() < window)
 
 
 def _spread(mask: Tensor) -> Tensor:

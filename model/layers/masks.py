@@ -44,6 +44,10 @@ class Mask(ABC):
         position = torch.arange(keys)
         return self.allows(position[keys - queries :, None], position[None, :]).expand(queries, keys).clone()
 
+    def across(self, targets: int, sources: int) -> Tensor:
+        """The same rule between two texts, each counted from its own beginning: (targets, sources), True = may look."""
+        return self.allows(torch.arange(targets)[:, None], torch.arange(sources)[None, :]).expand(targets, sources).clone()
+
     def __and__(self, other: Mask) -> Mask:
         return And((*_parts(And, self), *_parts(And, other)))
 
@@ -104,6 +108,21 @@ class Window(Pattern):
 
     def allows(self, query: Tensor, key: Tensor) -> Tensor:
         return (query - key).abs() < self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Wait(Pattern):
+    """A query sees `lag` keys more than its own place has: a translator that reads so many words before it writes and then one for
+    each that it writes (wait-k, Ma et al. 2019, arXiv:1810.08398, equation 4)."""
+
+    name: ClassVar[str] = "wait"
+    lag: int
+
+    def __post_init__(self) -> None:
+        _whole(self.name, self.lag, 0)
+
+    def allows(self, query: Tensor, key: Tensor) -> Tensor:
+        return key <= query + self.lag
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +277,7 @@ class Not(Mask):
         return f"~{_bracketed(self.part, And, Or)}"
 
 
-PATTERNS: dict[str, type[Pattern]] = {kind.name: kind for kind in (Causal, Bidirectional, Window, Prefix, Packed, PadLeft, PadRight, Painted)}
+PATTERNS: dict[str, type[Pattern]] = {kind.name: kind for kind in (Causal, Bidirectional, Window, Wait, Prefix, Packed, PadLeft, PadRight, Painted)}
 
 
 def blind_rows(allowed: Tensor) -> tuple[int, ...]:
@@ -381,6 +400,7 @@ _WRITTEN = {
     "causal": "causal",
     "bidirectional": "bidirectional",
     "window": "window(8)",
+    "wait": "wait(3)",
     "prefix": "prefix(4)",
     "pad_left": "pad_left(2)",
     "pad_right": "pad_right(2)",

@@ -19,14 +19,13 @@ from model.layers.positions import rotate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How queries meet keys: `turn` is the rotation and its tables, if there is one; `offsets` (broadcast to B, H, T, T) are
-    added to the scaled scores; `blind` (broadcast to B, H, T, 1) marks queries that may look at nothing."""
+    """How queries meet keys: `turn` is the rotation and its tables, if there is one; `blind` (broadcast to B, H, T, 1) marks
+    queries that may look at nothing."""
 
     heads: int
     kv_heads: int
     scale: float
     turn: tuple[Rotary, Tensor, Tensor] | None
-    offsets: Tensor
     blind: Tensor | None
 
 
@@ -34,8 +33,9 @@ class Mixing(torch.autograd.Function):
     """softmax(scale · q kᵀ + offsets) v, the queries and keys turned before; only the pattern is kept, not what led to it."""
 
     @staticmethod
-    def forward(ctx: Any, projected: Tensor, manner: Manner) -> Tensor:
-        """Queries', keys' and values' heads (B, T, H + 2G, size) to the mixed values (B, T, H, size)."""
+    def forward(ctx: Any, projected: Tensor, offsets: Tensor, manner: Manner) -> Tensor:
+        """Queries', keys' and values' heads (B, T, H + 2G, size), and `offsets` to add to the scaled scores (broadcast to B, H, T, T),
+        to the mixed values (B, T, H, size)."""
         batch, tokens, _, size = projected.shape
         turning, v = projected.permute(2, 0, 1, 3).split((manner.heads + manner.kv_heads, manner.kv_heads))
         if manner.turn is not None:
@@ -43,15 +43,15 @@ class Mixing(torch.autograd.Function):
         q, k = turning.split((manner.heads, manner.kv_heads))
         q, k, v = q.flatten(0, 1), _share(k, manner), _share(v, manner)
         shape = (batch, manner.heads, tokens, tokens)
-        pattern = torch.softmax(torch.baddbmm(_heads_first(manner.offsets, shape), q, k.mT, alpha=manner.scale), -1)
+        pattern = torch.softmax(torch.baddbmm(_heads_first(offsets, shape), q, k.mT, alpha=manner.scale), -1)
         if manner.blind is not None:
             pattern.masked_fill_(_heads_first(manner.blind, (*shape[:-1], 1)), 0)
         ctx.save_for_backward(q, k, v, pattern)
-        ctx.manner = manner
+        ctx.manner, ctx.offsets = manner, offsets.shape if ctx.needs_input_grad[1] else None
         return torch.bmm(pattern, v).view(manner.heads, batch, tokens, size).permute(1, 2, 0, 3)
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor | None, None]:
         """Each factor's slope is the product's slope times the other factor; and so back, step by step."""
         manner, (q, k, v, pattern) = ctx.manner, ctx.saved_tensors
         batch, tokens, _, size = grad_outputs[0].shape
@@ -70,7 +70,8 @@ class Mixing(torch.autograd.Function):
         turning, values = to_projected.permute(2, 0, 1, 3).split((manner.heads + manner.kv_heads, manner.kv_heads))
         turning.copy_(to_turned)
         values.copy_(_unshare(to_v, manner, batch))
-        return to_projected, None
+        to_offsets = None if ctx.offsets is None else to_scores.unflatten(0, (-1, batch)).transpose(0, 1).sum_to_size(ctx.offsets)
+        return to_projected, to_offsets, None
 
 
 def _share(kv: Tensor, manner: Manner) -> Tensor:

@@ -7,10 +7,11 @@ from torch import nn
 from model.config import Config, LayerNorm, RMSNorm
 
 
-def norm(config: Config) -> nn.Module:
-    """The norm this configuration names, over the last axis (`width`)."""
+def norm(config: Config, width: int | None = None) -> nn.Module:
+    """The norm this configuration names, over a last axis of `width` (the residual stream's unless told)."""
+    width = config.width if width is None else width
     match config.norm:
         case LayerNorm(eps=eps, bias=bias):
-            return nn.LayerNorm(config.width, eps=eps, bias=bias)
+            return nn.LayerNorm(width, eps=eps, bias=bias)
         case RMSNorm(eps=eps):
-            return nn.RMSNorm(config.width, eps=eps)
+            return nn.RMSNorm(width, eps=eps)

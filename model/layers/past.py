@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,7 +12,8 @@ from model.errors import Refusal
 
 
 class Past:
-    """Keys and values of every layer, in buffers taken once: (batch, kv_heads, capacity, size) each."""
+    """Keys and values of every layer of the decoder, in buffers taken once: (batch, kv_heads, capacity, size) each; and those of the
+    source, where it looks at one, computed at first use."""
 
     def __init__(
         self, config: Config, *, batch: int = 1, capacity: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
@@ -20,11 +23,13 @@ class Past:
         self.values = torch.zeros(shape, dtype=dtype, device=device)
         self.capacity = capacity
         self.length = 0
+        self._source: Tensor | None = None
+        self._across: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
     def bytes(self) -> int:
-        """Bytes that hold something: two tensors, every layer, every token so far."""
-        return 2 * self.keys[:, :, :, : self.length].numel() * self.keys.element_size()
+        """Bytes that hold something: two tensors, every layer, every token so far and every token of the source."""
+        return 2 * self.keys[:, :, :, : self.length].numel() * self.keys.element_size() + sum(k.nbytes + v.nbytes for k, v in self._across.values())
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store one layer's new keys and values behind the old ones; return all of them. `advance` once every layer has."""
@@ -35,6 +40,14 @@ class Past:
         self.keys[layer, :, :, self.length : end] = k
         self.values[layer, :, :, self.length : end] = v
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+    def across(self, layer: int, source: Tensor, remembered: Callable[[Tensor], tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """One layer's keys and values of `source`, computed once for as long as the source stays the same."""
+        if self._source is not source:
+            self._source, self._across = source, {}
+        if layer not in self._across:
+            self._across[layer] = remembered(source)
+        return self._across[layer]
 
     def advance(self, tokens: int) -> None:
         """Count `tokens` more as stored."""

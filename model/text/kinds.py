@@ -36,6 +36,13 @@ THINGS: dict[Language, tuple[str, ...]] = {
     "en": (*(noun.en for noun in NOUNS), *(place.en for place in PLACES)),
 }
 
+PLURAL = 0.25
+"""How often a story is about several things."""
+FOLLOWING = ((0, 1, 2, 3, 4), (3, 3, 2, 1, 1))
+"""How many sentences follow a story's first, and how often."""
+INSIDE, DEEPEST = ((0, 1, 2), (5, 4, 1)), 4
+"""How many brackets stand directly inside a pair, and how often; and how deep the deepest pair lies."""
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -77,13 +84,16 @@ def phrase(noun: Noun, adjective: Adjective | None, language: Language, *, plura
 def story(maker: Maker, language: Language) -> str:
     """Somebody does something with something; then up to four things follow that need it remembered."""
     c, pt = maker.chance, language == "pt"
-    hero, deed, plural, thing, quality = c.pick(NAMES), c.pick(DEEDS), c.flip(0.25), c.pick(NOUNS), c.pick(ADJECTIVES)
+    hero, deed, plural, thing, quality = c.pick(NAMES), c.pick(DEEDS), c.flip(PLURAL), c.pick(NOUNS), c.pick(ADJECTIVES)
     what = phrase(thing, quality, language, plural=plural, definite=False)
     sentences = [f"{hero.text} {deed[0 if pt else 1]} {what} {c.pick(PLACES).within(language)}."]
-    for _ in range(c.weigh((0, 1, 2, 3, 4), (3, 3, 2, 1, 1))):
-        follow = c.weigh((_liked, _was, _went, _said), (3, 3, 2, 2))
-        sentences.append(follow(maker, language, hero, thing, quality, plural))
+    sentences += [follow(maker, language, hero, thing, quality, plural) for _ in range(c.weigh(*FOLLOWING))]
     return " ".join(sentences)
+
+
+def follow(maker: Maker, language: Language, hero: Name, thing: Noun, quality: Adjective, plural: bool) -> str:
+    """One more sentence of a story about this hero and this thing."""
+    return maker.chance.weigh((_liked, _was, _went, _said), (3, 3, 2, 2))(maker, language, hero, thing, quality, plural)
 
 
 def _liked(maker: Maker, language: Language, hero: Name, thing: Noun, quality: Adjective, plural: bool) -> str:
@@ -184,7 +194,7 @@ def brackets(maker: Maker, language: Language) -> str:
 
 def _group(chance: Chance, depth: int) -> str:
     left, right = chance.pick(BRACKETS)
-    inner = [_group(chance, depth + 1) for _ in range(chance.weigh((0, 1, 2), (5, 4, 1)))] if depth < 4 else []
+    inner = [_group(chance, depth + 1) for _ in range(chance.weigh(*INSIDE))] if depth < DEEPEST else []
     return " ".join([left, *inner, right])
 
 

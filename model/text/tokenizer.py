@@ -18,8 +18,9 @@ from model.errors import Refusal
 from model.text.spelling import CONSONANTS, SIGNS, VOWELS
 from model.text.world import PIECE, known_pieces
 
-BEGIN, PAD = "<|doc|>", "<|pad|>"
+BEGIN, PAD, BLANK = "<|doc|>", "<|pad|>", "<|blank|>"
 SPECIAL = (BEGIN, PAD)
+"""What every tokenizer of the micro-world begins with. `BLANK` stands last, and only where a model fills blanks."""
 LETTERS = tuple(dict.fromkeys(" " + CONSONANTS + VOWELS + SIGNS + string.punctuation))
 SPLIT = re.compile(PIECE)
 BYTES = tuple(f"<0x{value:02X}>" for value in range(256))
@@ -37,13 +38,21 @@ class Encoding:
 
 
 class Tokenizer:
-    """A vocabulary with its rules, kept in the `tokenizers` library's own file format."""
+    """A vocabulary with its rules, kept in the `tokenizers` library's own file format.
+
+    `begin` stands before a text, `pad` where there is none, `blank` for a hidden token (`None` where there is none such); `opening` and
+    `closing` frame a text that is read.
+    """
+
+    closing: tuple[int, ...] = ()
 
     def __init__(self, library: Library) -> None:
         self.library = library
         begin, pad = library.token_to_id(BEGIN), library.token_to_id(PAD)
         self.begin = 0 if begin is None else begin
         self.pad = self.begin if pad is None else pad
+        self.opening: tuple[int, ...] = () if begin is None else (begin,)
+        self.blank = library.token_to_id(BLANK)
         self.size = library.get_vocab_size()
         fallback = (token for token in (*LETTERS, *BYTES) if token not in known_pieces())
         ours = {} if begin is None else {piece: library.token_to_id(piece) for piece in known_pieces()}
@@ -51,12 +60,13 @@ class Tokenizer:
         self._fallback = frozenset(number for token in fallback if (number := library.token_to_id(token)) is not None)
 
     @classmethod
-    @lru_cache(maxsize=1)
-    def for_world(cls) -> Tokenizer:
-        """The micro-world's tokenizer: its words in alphabetical order, then letters, then bytes."""
+    @lru_cache(maxsize=4)
+    def for_world(cls, *more: str) -> Tokenizer:
+        """The micro-world's tokenizer: its words in alphabetical order, then letters, then bytes; `more` tokens come after them all, so
+        that no id changes."""
         words = sorted(known_pieces())
         letters = [letter for letter in LETTERS if letter not in known_pieces()]
-        tokens = [*SPECIAL, *words, *letters, *BYTES]
+        tokens = [*SPECIAL, *words, *letters, *BYTES, *more]
         library = Library(models.BPE({token: number for number, token in enumerate(tokens)}, [], byte_fallback=True, ignore_merges=True))
         library.normalizer = normalizers.Prepend(" ")
         library.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), "isolated")

@@ -2,6 +2,7 @@
 
 from model.training.checkpoint import Checkpoint, load_run, save_run
 from model.training.divergence import usual_rate
+from model.training.objective import Masked, NextToken, Objective, Translation
 from model.training.precision import bfloat16_pays
 from model.training.recipe import (
     SGD,
@@ -21,19 +22,24 @@ from model.training.recipe import (
     Trapezoid,
 )
 from model.training.run import Run, Step, train
-from model.training.source import Source
+from model.training.source import Batch, Packed, Source
 
 __all__ = [
     "SGD",
     "AdamW",
+    "Batch",
     "Budget",
     "Checkpoint",
     "Clip",
     "Clipping",
     "Constant",
     "Cosine",
+    "Masked",
+    "NextToken",
     "NoClipping",
+    "Objective",
     "Optimiser",
+    "Packed",
     "Recipe",
     "Run",
     "Schedule",
@@ -42,6 +48,7 @@ __all__ = [
     "Step",
     "Steps",
     "Tokens",
+    "Translation",
     "Trapezoid",
     "bfloat16_pays",
     "load_run",

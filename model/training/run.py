@@ -16,14 +16,16 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from model.config import Sliding
 from model.errors import Refusal
+from model.layers.frame import own_mask
 from model.memory import keep_freed_memory
 from model.training.checkpoint import Checkpoint
 from model.training.divergence import Evidence, explain
 from model.training.loss import cross_entropy
 from model.training.precision import resolve
 from model.training.recipe import Clip, Recipe
-from model.training.source import Source, deal
+from model.training.source import Batch, Source, deal, together
 from model.training.weights import Weights
 from model.transformer import Transformer
 
@@ -91,10 +93,10 @@ class Run:
     def advance(self) -> Step:
         """One step: deal rows, measure the loss, follow its gradient."""
         start = self.clock()
-        ids, targets, count = deal(self.source, self.recipe.batch, self.recipe.context, self.model.config.vocabulary)
+        batch, count = deal(self.source, self.recipe.batch, self.recipe.context, self.model.config.vocabulary)
         self.fraction = self._fraction_after(count)
         rate = self.recipe.rate(self.steps + 1, self.fraction)
-        loss, gradient = self._measure(ids, targets)
+        loss, gradient = self._measure(batch)
         norm = float(gradient.norm())
         if not (math.isfinite(loss) and math.isfinite(norm)):
             self._give_up(rate)
@@ -135,12 +137,13 @@ class Run:
         """What the coming step will have spent; its duration is foreseen, so that a run by time ends annealed."""
         return min(1.0, self.recipe.budget.spent(self.steps + 1, self.tokens + count, self.seconds + self.mean_seconds))
 
-    def _measure(self, ids: Tensor, targets: Tensor) -> tuple[float, Tensor]:
+    def _measure(self, batch: Batch) -> tuple[float, Tensor]:
         """The mean loss (nats per token) and its gradient along every weight."""
         home = self.weights.vector.device
         with torch.enable_grad(), self._dropout():
-            logits = self.weights.worker(ids.to(home))
-            loss, slope = cross_entropy(logits, targets.to(home), self.source.pad)
+            moved = batch.to(home)
+            logits = answer(self.weights.worker, moved)
+            loss, slope = cross_entropy(logits, moved.targets, self.source.pad)
             return loss, self.weights.gradient(logits, slope)
 
     @contextmanager
@@ -182,3 +185,15 @@ class Run:
         self.mean_seconds = keep * self.mean_seconds + (1 - keep) * seconds
         self.mean_tokens = keep * self.mean_tokens + (1 - keep) * count
         self.steps, self.tokens, self.seconds = self.steps + 1, self.tokens + count, self.seconds + seconds
+
+
+def answer(model: Transformer, batch: Batch) -> Tensor:
+    """The logits (B, T, vocabulary) of what a batch reads: texts that share a row are kept apart, a source goes through the encoder."""
+    if batch.texts is None:
+        return model(batch.ids)
+    stack, reach = model.config.main, model.config.attention.reach
+    own = own_mask(stack, reach.window if isinstance(reach, Sliding) else None, batch.ids.shape[1], batch.ids.shape[1], batch.ids.device)
+    source, memory = batch.source, None
+    if source is not None:
+        memory = model.encode(source.ids, mask=together(source.texts, source.texts), across=together(batch.texts, source.texts))
+    return model(batch.ids, memory=memory, mask=own & together(batch.texts, batch.texts))

@@ -16,25 +16,36 @@ import torch
 
 from model.config import Config, from_dict, to_dict
 from model.errors import Refusal
-from model.text.rows import Lesson, RowStream
+from model.text.rows import Lesson
 from model.text.tokenizer import Tokenizer
 from model.text.world import Dials
+from model.training import objective as objectives
 from model.training.checkpoint import Checkpoint
+from model.training.objective import Objective
 from model.training.recipe import Recipe
 from model.training.run import Run, train
 from model.transformer import Transformer
 
 PRESETS = Path(__file__).parent / "presets"
+PARTS = {"config", "objective", "recipe", "world", "lessons"}
+"""What a preset may say."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A model to be and how it learns: `dials` turn the world it reads in the end, `lessons` what it reads before."""
+    """A model to be and how it learns: `dials` turn the world it reads in the end, `lessons` what it reads before; the `objective` is
+    the usual one of the model's form unless given."""
 
     config: Config = field(default_factory=Config)
     recipe: Recipe = field(default_factory=Recipe)
     dials: Dials = field(default_factory=Dials)
     lessons: tuple[Lesson, ...] = ()
+    objective: Objective | None = None
+
+    @property
+    def task(self) -> Objective:
+        """What the model learns to say."""
+        return self.objective or objectives.usual(self.config)
 
 
 @dataclass(frozen=True)
@@ -76,21 +87,21 @@ def begin(preset: Preset, resume: Checkpoint | None = None) -> Session:
 
     With `resume`, to go on. The vocabulary is the tokenizer's.
     """
-    tokenizer = Tokenizer.for_world()
-    seed = preset.recipe.seed
+    tokenizer, seed = objectives.tokenizer(preset.task), preset.recipe.seed
     model = Transformer(replace(preset.config, vocabulary=tokenizer.size), seed=seed)
-    source = RowStream(tokenizer, preset.recipe.context, seed=seed, dials=preset.dials, lessons=preset.lessons)
+    source = objectives.source(preset.task, preset.recipe.context, seed=seed, dials=preset.dials, lessons=preset.lessons)
     return Session(preset, tokenizer, model, train(model, source, preset.recipe, resume))
 
 
 def read(given: Mapping[str, Any]) -> Preset:
     """The preset that `write` wrote, or a shorter one. Raises `Refusal` for an unknown part or an impossible value."""
-    unknown = sorted(set(given) - {"config", "recipe", "world", "lessons"})
+    unknown = sorted(set(given) - PARTS)
     if unknown:
-        raise Refusal("training.preset_part", "a preset has config, recipe, world and lessons, not {unknown}", unknown=unknown[0])
-    dials = _dials(given.get("world", {}))
+        raise Refusal("training.preset_part", "a preset has config, objective, recipe, world and lessons, not {unknown}", unknown=unknown[0])
+    dials, config = _dials(given.get("world", {})), from_dict(Config, given.get("config", {}))
     return Preset(
-        config=from_dict(Config, given.get("config", {})),
+        config=config,
+        objective=objectives.read(given["objective"], config) if "objective" in given else None,
         recipe=from_dict(Recipe, given.get("recipe", {})),
         dials=dials,
         lessons=tuple(_lesson(lesson, dials) for lesson in given.get("lessons", ())),
@@ -100,7 +111,8 @@ def read(given: Mapping[str, Any]) -> Preset:
 def write(preset: Preset) -> dict[str, Any]:
     """A preset as plain JSON values, complete."""
     lessons = [{"until": lesson.until, "world": _written(lesson.dials)} for lesson in preset.lessons]
-    return {"config": to_dict(preset.config), "recipe": to_dict(preset.recipe), "world": _written(preset.dials), "lessons": lessons}
+    objective = {} if preset.objective is None else {"objective": objectives.write(preset.objective)}
+    return {"config": to_dict(preset.config), **objective, "recipe": to_dict(preset.recipe), "world": _written(preset.dials), "lessons": lessons}
 
 
 def _lesson(given: Mapping[str, Any], dials: Dials) -> Lesson:

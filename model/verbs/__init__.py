@@ -10,8 +10,9 @@ VERBS = {
     "corpus": "documents of the micro-world, with their exact log-probability",
     "trace": "run a text and keep what happened at each site, as arrays in a file",
     "mask": "a mask from its specification",
-    "generate": "continue a text, one token at a time",
+    "generate": "continue a text, translate one or fill its blanks, one token at a time",
     "train": "train a model and save it",
     "evaluate": "the figures of a model's card, measured again",
+    "heads": "where each head looks, and what it costs to silence it",
     "check": "what loads from a checkpoint, and whether transformers agrees",
 }

@@ -15,9 +15,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """One entry a size: family, size, year, paper, parameters."""
+    """One entry a size: family, size, year, paper, parameters, and whether the weights were released."""
     return [
-        {"family": family.name, "size": name, "year": size.year, "paper": size.paper, "parameters": parameters(size.config)}
+        {
+            "family": family.name,
+            "size": name,
+            "year": size.year,
+            "paper": size.paper,
+            "parameters": parameters(size.config),
+            "released": family.released,
+        }
         for family in FAMILIES
         for name, size in family.sizes.items()
     ]

@@ -1,15 +1,18 @@
-"""`generate`: continue a text, one token at a time."""
+"""`generate`: continue a text, translate one or fill its blanks, one token at a time."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from model.checkpoints import OURS, Loaded, load
+from model.checkpoints import EMBEDDED, MASKED, TRANSLATOR, Loaded, load
+from model.config import Encoder, EncoderDecoder
 from model.errors import Refusal
-from model.generation import Choose, Greedy, Sample, generate
+from model.generation import ORDERS, Choose, Chosen, Fill, Greedy, Sample, fill_blanks, generate
 from model.layers.masks import parse
-from model.verbs.given import add_checkpoint, add_text, read_ids
+from model.text.blanks import MARK
+from model.verbs.given import add_checkpoint, add_source, add_text, located, read_ids, read_source
 from model.verbs.layout import columns
 
 FILTERS = {
@@ -19,39 +22,137 @@ FILTERS = {
     "min_p": (float, "keep tokens at least this share as probable as the best"),
     "seed": (int, "draws the same tokens each time"),
 }
+TOKENS, OTHERS = 20, 3
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """A text, a model, how many tokens, and how to choose them."""
-    add_text(parser)
+    """A text or a source, a model, how many tokens, and how to choose them."""
+    add_text(parser, required=False)
+    add_source(parser)
     add_checkpoint(parser)
-    parser.add_argument("--tokens", type=int, default=20, metavar="N", help="how many to write (default: 20)")
+    parser.set_defaults(checkpoint=None)
+    parser.add_argument("--tokens", type=int, metavar="N", help=f"how many to write (default: {TOKENS}; about a source, until its end)")
     for name, (kind, does) in FILTERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=name[0].upper(), help=does)
     parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="make tokens that occurred less likely")
     parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)"')
     parser.add_argument("--stop", action="store_true", help="end where the document ends")
+    parser.add_argument("--order", choices=ORDERS, help="which blank is filled first: the surest guess (default), or from the left")
+    parser.add_argument("--blank", type=int, metavar="ID", help="the token that stands for a blank, where there is no tokenizer to say so")
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """The whole text and each new token with the model's own probability and rank, before any filter."""
-    if options.tokens < 1:
-        raise Refusal("verbs.tokens", "--tokens is 1 or more, got {given}", given=options.tokens)
-    loaded = load(options.checkpoint)
-    ids = read_ids(options, loaded)
-    mask = None if options.mask is None else parse(options.mask)
-    stop = loaded.tokenizer.begin if options.stop and loaded.tokenizer else None
-    steps = list(generate(loaded.model, ids, choose=_choose(options), tokens=options.tokens, stop=stop, mask=mask))
-    return {
-        "text": _text([*ids, *(step.id for step in steps)], loaded),
-        "steps": [{"id": step.id, "piece": _piece(step.id, loaded), "probability": step.probability, "rank": step.rank} for step in steps],
-    }
+    loaded = load(located(options.checkpoint or fitting(options)))
+    match loaded.model.config.form:
+        case Encoder():
+            return _filled(options, loaded)
+        case EncoderDecoder():
+            return _translated(options, loaded)
+        case _:
+            return _continued(options, loaded)
+
+
+def fitting(options: argparse.Namespace) -> Path:
+    """The embedded model that can do what is asked: with a source the translator, with blanks in the text the encoder."""
+    if options.source is not None or options.source_ids is not None:
+        return TRANSLATOR
+    return MASKED if options.text is not None and MARK.search(options.text) else EMBEDDED
 
 
 def table(result: dict[str, Any]) -> str:
     """The text, then a row a token."""
-    rows = ((step["piece"], f"{step['probability']:.1%}", step["rank"], step["id"]) for step in result["steps"])
-    return f"{result['text']}\n\n{columns(('token', 'probability', 'rank', 'id'), rows)}"
+    steps, blanks = result["steps"], "place" in next(iter(result["steps"]), ())
+    head = ("token", "probability", "rank", "id", *(("place", "or") if blanks else ()))
+    rows = ((step["piece"], f"{step['probability']:.1%}", step["rank"], step["id"], *_further(step)) for step in steps)
+    return f"{result['text']}\n\n{columns(head, rows)}"
+
+
+def _further(step: dict[str, Any]) -> tuple[Any, ...]:
+    if "place" not in step:
+        return ()
+    return step["place"], ", ".join(f"{other['piece'].strip()} {other['probability']:.1%}" for other in step["alternatives"])
+
+
+# ---------------------------------------------------------------- by form
+
+
+def _continued(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
+    _refuse(options, loaded, "order", "blank", "source", "source_ids")
+    ids = _given(options, loaded)
+    end = loaded.marks.stop if options.stop else None
+    steps = list(generate(loaded.model, ids, choose=_choose(options), tokens=_count(options, TOKENS), stop=end, mask=_mask(options)))
+    return {"text": _text([*ids, *(step.id for step in steps)], loaded), "steps": [_told(step, loaded) for step in steps]}
+
+
+def _translated(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
+    """What was written about the source: its end and what it began with are no part of the text."""
+    _refuse(options, loaded, "order", "blank")
+    source = read_source(options, loaded)
+    ids = _begun(options, loaded)
+    count = _count(options, loaded.model.config.context)
+    steps = list(generate(loaded.model, ids, choose=_choose(options), tokens=count, stop=loaded.marks.stop, mask=_mask(options), source=source))
+    written = [step.id for step in steps if step.id != loaded.marks.stop]
+    return {"text": _text([*ids, *written], loaded), "steps": [_told(step, loaded) for step in steps]}
+
+
+def _filled(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
+    """The text with its blanks filled, and each filling with the likeliest other ones."""
+    _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids")
+    ids, blank = _given(options, loaded), options.blank
+    if blank is None and loaded.tokenizer is not None:
+        blank = loaded.tokenizer.blank
+    if blank is None:
+        raise Refusal("verbs.blank", "this checkpoint has no token of its own for a blank; name its id with --blank")
+    steps = list(fill_blanks(loaded.model, ids, blank, _choose(options), options.order or "surest"))
+    filled = {step.place: step.id for step in steps}
+    text = _text([filled.get(place, id) for place, id in enumerate(ids)], loaded)
+    return {"text": text, "steps": [_told(step, loaded) | _beside(step, loaded) for step in steps]}
+
+
+# ---------------------------------------------------------------- what was given
+
+
+def _given(options: argparse.Namespace, loaded: Loaded) -> list[int]:
+    if options.text is None and options.ids is None:
+        raise Refusal("verbs.nothing", "there is nothing to go on from; give --text or --ids")
+    return read_ids(options, loaded)
+
+
+def _begun(options: argparse.Namespace, loaded: Loaded) -> list[int]:
+    """What a target begins with: what was given, or else the token that opens every target."""
+    if options.text is not None or options.ids is not None:
+        return read_ids(options, loaded)
+    if loaded.marks.start is None:
+        raise Refusal("verbs.start", "this checkpoint does not say which token a target begins with; name it with --ids")
+    return [loaded.marks.start]
+
+
+def _refuse(options: argparse.Namespace, loaded: Loaded, *unfit: str) -> None:
+    """Raise `Refusal` for an option that means nothing to a model of this form."""
+    for name in unfit:
+        if getattr(options, name) not in (None, False):
+            sentence = "{option} means nothing to {kind}; leave it out, or choose another --checkpoint"
+            raise Refusal("verbs.unfit", sentence, option=f"--{name.replace('_', '-')}", kind=_KINDS[type(loaded.model.config.form).__name__])
+
+
+_KINDS = {
+    "Decoder": "a decoder, which continues a text",
+    "Encoder": "an encoder, which fills blanks",
+    "EncoderDecoder": "an encoder–decoder, which writes about a source",
+}
+
+
+def _count(options: argparse.Namespace, usual: int) -> int:
+    if options.tokens is None:
+        return usual
+    if options.tokens < 1:
+        raise Refusal("verbs.tokens", "--tokens is 1 or more, got {given}", given=options.tokens)
+    return options.tokens
+
+
+def _mask(options: argparse.Namespace):
+    return None if options.mask is None else parse(options.mask)
 
 
 def _choose(options: argparse.Namespace) -> Choose:
@@ -62,12 +163,27 @@ def _choose(options: argparse.Namespace) -> Choose:
     return Sample(**given, repetition_penalty=options.repetition_penalty)
 
 
+# ---------------------------------------------------------------- what came of it
+
+
+def _told(step: Chosen, loaded: Loaded) -> dict[str, Any]:
+    return {"id": step.id, "piece": _piece(step.id, loaded), "probability": step.probability, "rank": step.rank}
+
+
+def _beside(step: Fill, loaded: Loaded) -> dict[str, Any]:
+    others = [{"id": id, "piece": _piece(id, loaded), "probability": share} for id, share in step.alternatives(OTHERS)]
+    return {"place": step.place, "alternatives": others}
+
+
 def _text(ids: list[int], loaded: Loaded) -> str:
-    """The text of all tokens; the begin token that opens ours is no part of it."""
+    """The text of all tokens, without what frames it."""
     if loaded.tokenizer is None:
         return " ".join(map(str, ids))
-    opened = loaded.report.family == OURS and ids[0] == loaded.tokenizer.begin
-    return loaded.tokenizer.decode(ids[1:] if opened else ids)
+    frames = loaded.tokenizer.opening, *([(loaded.marks.start,)] if loaded.marks.start is not None else [])
+    opening = next((frame for frame in frames if frame and tuple(ids[: len(frame)]) == frame), ())
+    closing = loaded.tokenizer.closing
+    end = len(ids) - len(closing) if closing and tuple(ids[-len(closing) :]) == closing else len(ids)
+    return loaded.tokenizer.decode(ids[len(opening) : end])
 
 
 def _piece(id: int, loaded: Loaded) -> str:

@@ -11,7 +11,7 @@ import torch
 from model.checkpoints import read_config
 from model.trace import sites
 from model.transformer import Transformer
-from model.verbs.given import add_checkpoint
+from model.verbs.given import add_checkpoint, located
 from model.verbs.layout import columns
 
 
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     """One entry a site, in the order a forward pass reaches them."""
-    _, config = read_config(options.checkpoint / "config.json")
+    _, config = read_config(located(options.checkpoint) / "config.json")
     with torch.device("meta"):
         model = Transformer(config)
     return [asdict(site) for site in sites(model)]

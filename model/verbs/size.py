@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "length": length,
         "batch": batch,
         "forward_flops": forward_flops(config, length),
-        "decoding_flops": decoding_flops(config, length - 1),
+        "decoding_flops": decoding_flops(config, length - 1) if config.main == "decoder" else None,
         "training_step": {
             "flops": training_flops(config, length, batch),
             "gradient_bytes": gradient_bytes(config),
@@ -68,7 +68,7 @@ def table(result: dict[str, Any]) -> str:
         "KV cache, a token": short(result["kv_cache_bytes_per_token"], "B"),
         "a token that sees a full context": short(result["flops_per_token"], "FLOPs"),
         f"a text of {result['length']:,} tokens": short(result["forward_flops"], "FLOPs"),
-        f"one more after {result['length'] - 1:,}": short(result["decoding_flops"], "FLOPs"),
+        **({f"one more after {result['length'] - 1:,}": short(result["decoding_flops"], "FLOPs")} if result["decoding_flops"] else {}),
         f"training step of {result['batch']:,} texts": short(step["flops"], "FLOPs"),
         "gradients": short(step["gradient_bytes"], "B"),
         "AdamW's moments": short(step["optimiser_bytes"], "B"),

@@ -24,8 +24,8 @@ from model.checkpoints.files import read_json
 from model.config import Config, from_dict
 from model.errors import Refusal
 from model.training import Budget, Seconds, Step, Steps, Tokens, load_run, save_run
-from model.training.session import Preset, Session, begin, preset, presets, read
-from model.verbs.evaluate import figures
+from model.training.session import PARTS, Preset, Session, begin, preset, presets, read
+from model.verbs.evaluate import figures, headlines
 from model.verbs.layout import pairs
 
 TELL_EVERY = 5.0
@@ -71,9 +71,7 @@ def table(result: dict[str, Any]) -> str:
         {
             "tokens": f"{result['tokens']:,} in {result['steps']:,} steps",
             "seconds": f"{result['seconds']:.1f}",
-            "loss": f"{result['loss']:.4f} nats a token",
-            "exact floor": f"{result['floor']:.4f} nats a token",
-            "ratio": f"{result['ratio']:.4f}",
+            **headlines(result),
             "saved to": result["checkpoint"],
         }
     )
@@ -97,7 +95,7 @@ def _asked(options: argparse.Namespace) -> Preset:
     if options.config is None:
         raise Refusal("verbs.train", "say what to train: --preset {known}, --config FILE or --resume DIR", known=" or ".join(presets()))
     given = read_json(options.config)
-    if given.keys() <= {"config", "recipe", "world", "lessons"}:
+    if given.keys() <= PARTS:
         return read(given)
     return Preset(config=from_dict(Config, {name: value for name, value in given.items() if name != "model_type"}))
 

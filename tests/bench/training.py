@@ -19,6 +19,7 @@ from model import config
 from model.layers.attention import Attention
 from model.layers.frame import Frame
 from model.training import Recipe, Steps, train
+from model.training.source import Batch, following
 from model.transformer import Transformer
 from tests.bench.race import Row, race, row
 
@@ -33,10 +34,10 @@ class Rows:
 
     pad = 0
 
-    def next(self, batch: int) -> Tensor:
+    def next(self, batch: int) -> Batch:
         rows = torch.randint(1, VOCABULARY, (batch, CONTEXT + 1))
         rows[:, round(FILL * CONTEXT) :] = self.pad
-        return rows
+        return following(rows)
 
     def state(self) -> dict[str, Any]:
         return {}
@@ -74,8 +75,8 @@ def _plain(model: Transformer) -> Callable[[], object]:
 
     def step() -> tuple[int, float]:
         batch = source.next(BATCH)
-        logits = model(batch[:, :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten(), ignore_index=source.pad)
+        logits = model(batch.ids)
+        loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=source.pad)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -32,12 +32,14 @@ EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
 QUIET = 50  # milliseconds without a run, once what was waited for is there
 BEGIN = ENGLISH("shell.prompt.begin")
-ADDRESS = {"attention": "/", "masks": "/masks", "generation": "/generation", "size": "/size"}
+ADDRESS = {"attention": "/", "masks": "/masks", "generation": "/generation", "size": "/size", "positions": "/positions", "families": "/families"}
 CANVASES = {
     "attention": ("theatre", "ledger"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "generation": ("player", "dials", "gaze"),
     "size": ("size-curve",),
+    "positions": ("positions-scheme", "positions-added"),
+    "families": ("lineage", "blueprint", "families-map-0", "families-curve-0"),
 }
 
 

@@ -44,12 +44,13 @@ class Server:
 
 
 @contextmanager
-def serving(app_file: Path = ROOT / "app.py") -> Iterator[Server]:
-    """A Streamlit server on a free port, once it is ready; it ends with the block. Raises with its log if it does not start."""
+def serving(app_file: Path = ROOT / "app.py", *asked: str) -> Iterator[Server]:
+    """A Streamlit server on a free port, once it is ready, its app `asked` as an operator would; it ends with the block. Raises with
+    its log if it does not start."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(app_file), "--server.headless", "true", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(app_file), "--server.headless", "true", "--server.port", str(port), "--", *asked]
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
         try:

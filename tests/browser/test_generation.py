@@ -30,7 +30,7 @@ def position(page: Page) -> Locator:
 
 def stands(page: Page, at: int, count: int) -> None:
     """Wait until the cursor is behind token `at` of `count`."""
-    expect(position(page)).to_have_text(ENGLISH("generation.player.position", at=at, count=count))
+    expect(position(page)).to_have_text(ENGLISH("generation.player.written.position", at=at, count=count))
     settled(page, QUIET)
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
 from components.controls import mask as gallery
+from model.analysis.places import Where
 from model.layers.masks import Mask, parse
-from tests.browser.reading import BEGIN, ENGLISH, address, ids_of, numbers, ready, repainted, said, square, table, tokenizer, traced
+from tests.browser.reading import ENGLISH, address, ids_of, numbers, ready, repainted, said, square, table, tokenizer, traced
 from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento."
@@ -40,7 +41,8 @@ def shown_mask(page: Page) -> NDArray[np.bool_]:
 
 def shown_next(page: Page) -> dict[int, tuple[float, float]]:
     """What comes next by id: the probability by default and under the mask."""
-    id_of = {BEGIN: tokenizer().begin} | {tokenizer().piece(id): id for id in range(tokenizer().size) if id != tokenizer().begin}
+    words = tokenizer()
+    id_of = {ENGLISH("shell.prompt.end"): words.begin} | {words.piece(id): id for id in range(words.size) if id != words.begin}
     frame = table(page, "next")
     token, default, masked = (frame[ENGLISH(f"masks.table.{name}")] for name in ("token", "default", "masked"))
     return {id_of[piece]: (before, after) for piece, before, after in zip(token, default, masked, strict=True)}
@@ -63,11 +65,11 @@ def page(tab: Callable[..., Page]) -> Page:
 
 
 def test_every_pattern_is_applied_to_the_same_model_and_text(page: Page) -> None:
-    for name in gallery.NAMES:
+    for name in gallery.SHEETS["decoder"].names:
         choose(page, name)
         spec, allowed = specification(page).input_value(), shown_mask(page)
         if name != "hand":
-            assert gallery.recognised(parse(spec))[0] == name
+            assert gallery.recognised(Where("decoder"), parse(spec))[0] == name
             np.testing.assert_array_equal(allowed, parse(spec).build(LENGTH).numpy())
         assert_follows(page, torch.from_numpy(allowed))
         remaining, all_of_them = numbers(said(page, "mask"))[:2]
@@ -136,6 +138,48 @@ def test_painting_with_the_keyboard_can_be_undone(page: Page) -> None:
     frame.press("u")
     expect(page.locator(".st-key-exhibit-mask .v-reading")).to_contain_text(ENGLISH.number(LENGTH * (LENGTH + 1) // 2))
     np.testing.assert_array_equal(shown_mask(page), parse("causal").build(LENGTH).numpy())
+
+
+def test_strokes_faster_than_their_answers_all_stay(page: Page) -> None:
+    choose(page, "prefix")
+    before = shown_mask(page)
+    frame = page.locator(".st-key-painter .matrix")
+    frame.focus()
+    for key in ("Control+Home", "ArrowDown", "ArrowDown", "r", "ArrowRight", "c"):
+        page.keyboard.press(key)
+    page.wait_for_function("location.search.includes('m.paint=')")
+    expected = before.copy()
+    expected[2, :] = not before[2].mean() > 0.5
+    expected[:, 1] = not expected[:, 1].mean() > 0.5
+    expect(page.locator(".st-key-exhibit-mask .v-reading")).to_contain_text(ENGLISH.number(int(expected.sum())))
+    np.testing.assert_array_equal(shown_mask(page), expected)
+    expect(specification(page)).to_have_value("painted")
+    expect(page.locator(".st-key-patterns [data-name=hand]")).to_have_attribute("aria-checked", "true")
+
+
+def test_what_is_clicked_before_the_answer_does_not_undo_what_was_chosen(page: Page) -> None:
+    choose(page, "prefix")
+    head = page.locator(".st-key-w-m-head button[aria-checked=false]").first
+    card = page.locator(".st-key-patterns [data-name=bidirectional]")
+    expect(head).to_be_visible()
+    card.evaluate("(card, head) => { card.click(); head.click(); }", head.element_handle())
+    page.wait_for_function("location.search.includes('m.head=')")
+    settled(page)
+    expect(specification(page)).to_have_value("bidirectional")
+    assert shown_mask(page).all()
+
+
+def test_a_reader_may_go_back_as_soon_as_the_answer_is_there(page: Page) -> None:
+    choose(page, "prefix")
+    field, former = specification(page), specification(page).input_value()
+    page.locator(".st-key-patterns [data-name=bidirectional]").click()
+    expect(field).to_have_value("bidirectional")
+    page.wait_for_function("location.search.includes('m.spec=bidirectional')")
+    field.fill(former)
+    field.press("Enter")
+    expect(page.locator(".st-key-patterns [data-name=prefix]")).to_have_attribute("aria-checked", "true")
+    settled(page)
+    expect(field).to_have_value(former)
 
 
 def test_a_specification_that_cannot_be_read_is_refused_and_the_last_picture_stays(page: Page) -> None:

@@ -93,7 +93,7 @@ def test_a_finger_writes_and_turns_a_dial(phone: Callable[[str], Page]) -> None:
     page = phone("generation")
     page.locator(".st-key-player .keys .restart").tap()
     page.locator(".st-key-player .keys .step").tap()
-    expect(page.locator(".st-key-player .position")).to_have_text(ENGLISH("generation.player.position", at=1, count=1))
+    expect(page.locator(".st-key-player .position")).to_have_text(ENGLISH("generation.player.written.position", at=1, count=1))
     before = painted(page, "dials")
     page.locator(".st-key-dials [data-name=temperature] input").tap(position={"x": 4, "y": 8})
     repainted(page, "dials", before)

@@ -63,12 +63,12 @@ STOPS: dict[str, list[float]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """One step's distribution: `logits` (V,), the ids so far, the token before the new one, the die for this place in [0, 1),
+    """One step's distribution and what it is called: `logits` (V,), the ids a penalty counts, the die for this place in [0, 1),
     the token that stands here if one is written, and whether the text may go on."""
 
+    title: str
     logits: NDArray[np.floating[Any]]
     history: tuple[int, ...]
-    before: str
     die: float
     written: int | None
     live: bool
@@ -76,7 +76,7 @@ class Scene:
 
 
 WORDS = (
-    *("title", "probability", "legend_after", "legend_before", "legend_cut", "legend_drawn", "legend_written", "others", "cuts", "off"),
+    *("probability", "legend_after", "legend_before", "legend_cut", "legend_drawn", "legend_written", "others", "cuts", "off"),
     *("greedy", "no_effect", "die_falls", "no_die", "again", "seed", "reset", "pick", "row", "row_cut"),
 )
 
@@ -99,7 +99,7 @@ def header(words: Words, scene: Scene, dials: Dials, answered: int) -> dict[str,
         "revision": scene.revision,
         "answered": answered,
         "seen": sorted(set(scene.history)),
-        "before": plate.visible(scene.before),
+        "title": scene.title,
         "die": scene.die,
         "written": scene.written,
         "live": scene.live,

@@ -81,7 +81,7 @@ class View {
 
   furnish() {
     const {words, stops} = this.header;
-    this.title.textContent = fill(words.title, {before: this.header.before});
+    this.title.textContent = this.header.title;
     this.axis.textContent = words.probability;
     this.root.setAttribute("aria-label", this.title.textContent);
     for (const name of Object.keys(stops)) this.dress(this.dials.querySelector(`[data-name=${name}]`) ?? this.dials.appendChild(this.dial(name)), name);
@@ -192,12 +192,12 @@ class View {
     if (id === undefined) return;
     const {words, language, written, names, live} = this.header, button = row.firstChild, [mark, token, track, value] = button.children;
     const cut = after[id] === 0 ? cutter(id) : null, told = {token: this.pieces[id], before: percent(before[id], language), after: percent(after[id], language)};
-    row.className = [cut && "cut", id === drawn && "drawn", id === written && "written"].filter(Boolean).join(" ");
+    row.className = [cut && "cut", cut === "greedy" && "passed", id === drawn && "drawn", id === written && "written"].filter(Boolean).join(" ");
     token.textContent = this.pieces[id];
     track.firstChild.style.width = `${100 * before[id]}%`;
     track.lastChild.style.width = `${100 * after[id]}%`;
     track.lastChild.style.background = colour(SEQUENTIAL, Math.round(90 + 165 * Math.sqrt(after[id])));
-    value.textContent = cut ? (cut === "greedy" ? "–" : names[cut]) : percent(after[id], language);
+    value.textContent = cut && cut !== "greedy" ? names[cut] : percent(cut ? before[id] : after[id], language);
     const sentence = fill(cut ? words.row_cut : words.row, {...told, filter: names[cut] ?? words.greedy});
     button.setAttribute("aria-label", live ? `${sentence} ${words.pick}` : sentence);
     button.title = sentence;

@@ -4,21 +4,36 @@ export default function ({ data, parentElement }) {
   document.documentElement.lang = data.language;
   quietHistory();
   wear(data.scheme);
-  whenThere(".st-key-theme button", ([button]) => (button.onclick = () => wear(data.scheme === "dark" ? "light" : "dark")));
-  whenThere(".st-key-menu a", (links) => links.forEach((link, place) => mark(link, place === data.page)));
-  whenThere(".st-key-prompt textarea", ([area]) => submitOnEnter(area));
+  keepDressed(() => {
+    for (const button of document.querySelectorAll(".st-key-theme button")) button.onclick = () => wear(data.scheme === "dark" ? "light" : "dark");
+    document.querySelectorAll(".st-key-menu a").forEach((link, place) => mark(link, place === data.page));
+    for (const area of document.querySelectorAll(".st-key-prompt textarea")) submitOnEnter(area);
+  });
   parentElement.dataset.painted = `${data.language}:${data.scheme}:${data.page}`;
 }
 
-function whenThere(selector, act, tries = 40) {
-  const found = [...document.querySelectorAll(selector)];
-  if (found.length) act(found);
-  else if (tries) setTimeout(() => whenThere(selector, act, tries - 1), 50);
+// Streamlit draws its widgets after this, one by one, and some of them anew: when anything on the page has come or gone, they are dressed again,
+// once a frame at most. To dress adds and removes nothing, so it never calls for itself.
+function keepDressed(dress) {
+  document.dress = dress;
+  dress();
+  if (document.dressing) return;
+  let due = 0;
+  const soon = () => (due ||= requestAnimationFrame(() => { due = 0; document.dress(); }));
+  document.dressing = new MutationObserver(soon);
+  document.dressing.observe(document.getElementById("root"), { childList: true, subtree: true });
 }
 
 function mark(link, current) {
-  if (current) link.setAttribute("aria-current", "page");
-  else link.removeAttribute("aria-current");
+  if (!current) return link.removeAttribute("aria-current");
+  if (!link.hasAttribute("aria-current")) bringIntoView(link);
+  link.setAttribute("aria-current", "page");
+}
+
+// On a phone the menu is wider than the screen: the page that is open stands in its middle.
+function bringIntoView(link) {
+  const menu = link.closest(".st-key-menu"), [seen, whole] = [link.getBoundingClientRect(), menu.getBoundingClientRect()];
+  menu.scrollLeft += seen.left + seen.width / 2 - (whole.left + whole.width / 2);
 }
 
 // A change of state is no step back in the reader's history: the same page with other parameters replaces its entry.

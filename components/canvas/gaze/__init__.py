@@ -20,11 +20,13 @@ ROOM = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1_024)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gaze:
-    """`pattern` (layers, heads, S): the weights the last of the `pieces` (S) put on each of them."""
+    """`pattern` (layers, heads, S): the weights that one token put on each of the `pieces` (S); it is the last of them unless a `title`
+    says otherwise, as where a target looks at its source."""
 
     pattern: NDArray[np.floating[Any]]
     pieces: tuple[str, ...]
     revision: str
+    title: str = ""
 
     @property
     def mean(self) -> NDArray[np.floating[Any]]:
@@ -49,7 +51,7 @@ def header(words: Words, gaze: Gaze) -> dict[str, Any]:
         "room": next((room for room in ROOM if room >= length), length),
         "language": words.language,
         "words": {name: words(f"generation.gaze.{name}") for name in ("rows", "columns", "mean", "layer", "cell", "cell_mean", "scale", "keys")}
-        | {"title": words("generation.gaze.title", token=plate.visible(gaze.pieces[-1]))},
+        | {"title": gaze.title or words("generation.gaze.title", token=plate.visible(gaze.pieces[-1]))},
     }
 
 

@@ -13,9 +13,9 @@ from components.i18n import Words
 from model.analysis.attention import CellArithmetic
 
 
-def of_cell(words: Words, cell: CellArithmetic, tokens: tuple[str, ...], heads: int, revision: str) -> Ledger:
-    """Every step of one cell with the trace's own numbers; `heads` is how many write together."""
-    say = Sayer(words, cell, tokens)
+def of_cell(words: Words, cell: CellArithmetic, query: str, keys: tuple[str, ...], heads: int, revision: str) -> Ledger:
+    """Every step of one cell with the trace's own numbers: `query` asks, one of the `keys` is asked; `heads` is how many write together."""
+    say = Sayer(words, cell, query, keys)
     title = words("attention.arithmetic.title", query=say.query, key=say.key, layer=cell.cell.layer + 1, head=cell.cell.head + 1)
     return Ledger(revision, title, words("attention.arithmetic.legend"), tuple(say.lines(heads)))
 
@@ -23,16 +23,19 @@ def of_cell(words: Words, cell: CellArithmetic, tokens: tuple[str, ...], heads: 
 class Sayer:
     """One cell in one language."""
 
-    def __init__(self, words: Words, cell: CellArithmetic, tokens: tuple[str, ...]) -> None:
-        self.words, self.cell, self.tokens = words, cell, tokens
-        self.query, self.key = visible(tokens[cell.cell.query]), visible(tokens[cell.cell.key])
+    def __init__(self, words: Words, cell: CellArithmetic, query: str, keys: tuple[str, ...]) -> None:
+        self.words, self.cell, self.keys = words, cell, keys
+        self.query, self.key = visible(query), visible(keys[cell.cell.key])
 
     def lines(self, heads: int) -> Iterator[Line]:
         """The steps in the order they are computed."""
         yield self.match()
-        yield self.scale()
+        if self.cell.root is not None:
+            yield self.scale()
         if self.cell.slope is not None:
-            yield self.bias()
+            yield self.penalty(self.cell.slope)
+        elif self.cell.bias:
+            yield self.distance()
         yield self.mask()
         yield self.softmax()
         yield self.value()
@@ -55,18 +58,23 @@ class Sayer:
         equation = f"{self._number(self.cell.dot)} ÷ √{size} = {self._number(self.cell.scaled)}"
         return Line("÷ √d", self._say("scale", size=size), (equation,))
 
-    def bias(self) -> Line:
+    def penalty(self, slope: float) -> Line:
         """ALiBi's penalty for the distance."""
-        at, slope = self.cell.cell, self._number(self.cell.slope or 0.0)
+        at = self.cell.cell
         equation = f"{self._number(self.cell.scaled)} − {self._number(-self.cell.bias)} = {self._number(self.cell.score)}"
-        return Line("ALiBi", self._say("bias", distance=abs(at.query - at.key), slope=slope), (equation,))
+        return Line("ALiBi", self._say("bias", distance=abs(at.query - at.key), slope=self._number(slope)), (equation,))
+
+    def distance(self) -> Line:
+        """The trained number for the distance."""
+        equation = f"{self._number(self.cell.scaled)} + {self._bracketed(self.cell.bias)} = {self._number(self.cell.score)}"
+        return Line(self._term("distance"), self._say("distance", distance=abs(self.cell.cell.query - self.cell.cell.key)), (equation,))
 
     def mask(self) -> Line:
         """What the mask leaves of the row's scores."""
         cell = self.cell
         score = f"{self._term('score')} = {self._number(cell.score)}"
         most = _most(cell.scores)
-        strip = Strip(self._term("scores"), cell.scores, most=most, names=self.tokens, chosen=cell.cell.key, blocked=~cell.allowed)
+        strip = Strip(self._term("scores"), cell.scores, most=most, names=self.keys, chosen=cell.cell.key, blocked=~cell.allowed)
         name, equation = ("allowed", score) if cell.may_look else ("forbidden", f"{score} → −∞")
         return Line(self._term("mask"), self._say(name, key=self.key), (equation,), (strip,))
 
@@ -78,7 +86,7 @@ class Sayer:
         own, peak = float(cell.exponentials[cell.cell.key]), self._number(cell.peak)
         raised = f"e^({self._number(cell.score)} − {self._bracketed(cell.peak)}) = {self._number(own)}" if cell.may_look else "e^(−∞) = 0"
         shared = f"{self._number(own)} ÷ {self._number(cell.denominator)} = {self.words.percent(cell.weight)}"
-        strip = Strip("exp", cell.exponentials, "bars", 1.0, self.tokens, cell.cell.key)
+        strip = Strip("exp", cell.exponentials, "bars", 1.0, self.keys, cell.cell.key)
         return Line(self._term("softmax"), self._say("softmax", peak=peak), (raised, shared), (strip,))
 
     # ------------------------------------------------------------ from a weight to the residual stream

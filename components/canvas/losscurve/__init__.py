@@ -70,7 +70,7 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The whole picture. `right` measures the same heights as `left`, as a multiple of the floor."""
+    """The whole picture. `right` measures the same heights as `left`, as a multiple of the floor; it is bare where there is none."""
 
     revision: str
     label: str
@@ -127,8 +127,11 @@ def axis(title: str, low: float, high: float, say: Format, log: bool = False, un
 
 
 def heights(levels: Sequence[Level], lines: Sequence[Line], log: bool) -> tuple[float, float]:
-    """The range of losses to show: from a little below the floor to a little above guessing, more only for a run that blew up."""
-    floor, guess = min(level.y for level in levels), max(level.y for level in levels)
+    """The range of losses to show: from a little below the floor, or the lowest loss, to a little above guessing, more only for a run
+    that blew up."""
+    guess = max(level.y for level in levels)
+    lowest = min((float(line.y.min()) for line in lines if line.y.size), default=guess / 10)
+    floor = next((level.y for level in levels if level.floor), max(lowest, guess / 1_000))
     worst = max((float(line.y.max()) for line in lines if line.y.size), default=guess)
     top = min(max(guess * 1.12, worst * 1.05), guess * 4)
     return (floor * 0.86, top) if log else (0.0, top)

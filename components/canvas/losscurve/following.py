@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from components.canvas.losscurve import Chart, Level, Line, Passage, axis, heights, round_up, smooth
+from components.canvas.losscurve import Axis, Chart, Level, Line, Passage, axis, heights, round_up, smooth
 from components.i18n import Words
-from components.runs import Attempt, Plan, Written, floor
+from components.runs import Attempt, Plan, Written, least
 from model.text.tokenizer import Tokenizer
 from model.training import Budget, Seconds, Tokens
 
@@ -26,35 +26,44 @@ def names(attempts: Sequence[Attempt]) -> tuple[str, ...]:
 def chart(words: Words, attempts: Sequence[Attempt], plans: Sequence[Plan], across: str, up: str) -> Chart:
     """The runs so far: their curves, the two heights known beforehand, what they wrote. Where nothing has run yet, `plans` say how
     far the axis goes. `across` is "seconds" or "tokens", `up` "log" or "linear"."""
-    lines = tuple(_line(words, name, attempt.curve.points(), across) for name, attempt in zip(names(attempts), attempts, strict=True))
-    levels, say = _levels(words), partial(_short, words)
+    floor = _floor(attempts, plans)
+    lines = tuple(_line(words, name, attempt.curve.points(), across, floor) for name, attempt in zip(names(attempts), attempts, strict=True))
+    levels, say = _levels(words, floor), partial(_short, words)
     low, high = heights(levels, lines, up == "log")
+    multiples = axis(words("size.curve.times"), low, high, say, up == "log", unit=floor) if floor else Axis("", low, high, up == "log", ())
     return Chart(
         revision=f"{'-'.join(str(attempt.steps) for attempt in attempts)}/{across}/{up}/{words.language}",
         label=words("size.curve.label"),
-        empty=words("size.curve.empty"),
+        empty=words("size.curve.empty" if floor else "size.curve.empty_alone"),
         x=axis(words(f"size.curve.{across}"), 0, reach(attempts, plans, across), words.count if across == "tokens" else say),
         left=axis(words("size.curve.nats"), low, high, say, up == "log"),
-        right=axis(words("size.curve.times"), low, high, say, up == "log", unit=floor()),
+        right=multiples,
         lines=lines,
         levels=levels,
-        passages=_passages(words, attempts, across),
+        passages=_passages(words, attempts, across, floor),
         log_title=words("size.curve.written"),
         language=words.language,
     )
 
 
-def _line(words: Words, name: str, points: np.ndarray, across: str) -> Line:
+def _floor(attempts: Sequence[Attempt], plans: Sequence[Plan] = ()) -> float | None:
+    """The exact floor of what runs, or, where nothing has run yet, of what is planned."""
+    return least([attempt.plan for attempt in attempts] or plans)
+
+
+def _line(words: Words, name: str, points: np.ndarray, across: str, floor: float | None) -> Line:
     x, losses = points[:, 2 if across == "seconds" else 1], points[:, 3]
     smoothed = smooth(losses)
-    return Line(name or words("size.curve.loss"), x, smoothed, losses, _times(words, float(smoothed[-1])) if len(losses) else "")
+    return Line(name or words("size.curve.loss"), x, smoothed, losses, _height(words, float(smoothed[-1]), floor) if len(losses) else "")
 
 
-def _levels(words: Words) -> tuple[Level, Level]:
-    least, guess = floor(), guessing()
-    below = words("size.levels.floor", nats=words.number(least, 3))
-    above = words("size.levels.guess", nats=words.number(guess, 2), times=words.number(guess / least, 1))
-    return Level(below, least, floor=True), Level(above, guess)
+def _levels(words: Words, floor: float | None) -> tuple[Level, ...]:
+    guess = guessing()
+    if floor is None:
+        return (Level(words("size.levels.guess_alone", nats=words.number(guess, 2)), guess),)
+    below = words("size.levels.floor", nats=words.number(floor, 3))
+    above = words("size.levels.guess", nats=words.number(guess, 2), times=words.number(guess / floor, 1))
+    return Level(below, floor, floor=True), Level(above, guess)
 
 
 def guessing() -> float:
@@ -87,50 +96,60 @@ def _pace(attempt: Attempt, across: str) -> float:
     return round_up((step.seconds if across == "seconds" else step.tokens) / max(step.fraction, 0.01)) if step else 0.0
 
 
-def _passages(words: Words, attempts: Sequence[Attempt], across: str) -> tuple[Passage, ...]:
+def _passages(words: Words, attempts: Sequence[Attempt], across: str, floor: float | None) -> tuple[Passage, ...]:
     """What the runs wrote, in the order of their training."""
     found = [
-        _passage(words, number, name, written, across)
+        _passage(words, number, name, written, across, floor)
         for number, (name, attempt) in enumerate(zip(names(attempts), attempts, strict=True))
         for written in attempt.written
     ]
     return tuple(sorted(found, key=lambda passage: passage.x))
 
 
-def _passage(words: Words, number: int, name: str, written: Written, across: str) -> Passage:
+def _passage(words: Words, number: int, name: str, written: Written, across: str, floor: float | None) -> Passage:
     seconds, tokens = words.number(written.seconds, 1), words.count(written.tokens)
     spent = words("size.curve.after_seconds", seconds=seconds) if across == "seconds" else words("size.curve.after_tokens", tokens=tokens)
     x = written.seconds if across == "seconds" else written.tokens
-    return Passage(number, float(x), f"{name} · {spent}" if name else spent, _times(words, written.loss), written.opening, written.text)
+    return Passage(number, float(x), f"{name} · {spent}" if name else spent, _height(words, written.loss, floor), written.opening, written.text)
 
 
-def reading(words: Words, attempts: Sequence[Attempt]) -> str:
+def reading(words: Words, attempts: Sequence[Attempt], plans: Sequence[Plan] = ()) -> str:
     """The picture in a sentence. It changes only when a model has written again, for it is read aloud."""
-    said = [_told(words, name, attempt.written[-1]) for name, attempt in zip(names(attempts), attempts, strict=True) if attempt.written]
+    floor, guess = _floor(attempts, plans), guessing()
+    said = [_told(words, name, attempt.written[-1], floor) for name, attempt in zip(names(attempts), attempts, strict=True) if attempt.written]
+    if len({type(attempt.plan.config.form) for attempt in attempts}) > 1:
+        said.append(words("size.reading.tasks"))
     if said:
         return " ".join(said)
-    guess, least = guessing(), floor()
-    return words("size.reading.none", guess=words.number(guess, 2), times=words.number(guess / least, 1), floor=words.number(least, 3))
+    if floor is None:
+        return words("size.reading.none_alone", guess=words.number(guess, 2))
+    return words("size.reading.none", guess=words.number(guess, 2), times=words.number(guess / floor, 1), floor=words.number(floor, 3))
 
 
-def _told(words: Words, name: str, written: Written) -> str:
-    tokens, loss, times = words.count(written.tokens), words.number(written.loss, 2), words.number(written.loss / floor(), 2)
-    return words("size.reading.run", name=name or words("size.reading.model"), tokens=tokens, loss=loss, times=times)
+def _told(words: Words, name: str, written: Written, floor: float | None) -> str:
+    given = {"name": name or words("size.reading.model"), "tokens": words.count(written.tokens), "loss": words.number(written.loss, 2)}
+    if floor is None:
+        return words("size.reading.run_alone", **given)
+    return words("size.reading.run", **given, times=words.number(written.loss / floor, 2))
 
 
 def numbers(words: Words, attempts: Sequence[Attempt]) -> pd.DataFrame:
-    """Every point of every curve."""
-    columns = [words(f"size.table.{name}") for name in ("run", "step", "tokens", "seconds", "loss", "times")]
+    """Every point of every curve; as a multiple of the floor too, where there is one."""
+    floor = _floor(attempts)
+    columns = [words(f"size.table.{name}") for name in ("run", "step", "tokens", "seconds", "loss", *(("times",) if floor else ()))]
     rows = [
-        (name, *point, point[-1] / floor())
+        (name, *point, *((point[-1] / floor,) if floor else ()))
         for name, attempt in zip(names(attempts), attempts, strict=True)
         for point in attempt.curve.points().tolist()
     ]
     return pd.DataFrame(rows, columns=pd.Index(columns))
 
 
-def _times(words: Words, loss: float) -> str:
-    return words("size.curve.tip", times=words.number(loss / floor(), 2))
+def _height(words: Words, loss: float, floor: float | None) -> str:
+    """How high a loss stands: as a multiple of the floor, or in nats where there is none."""
+    if floor is None:
+        return words("size.curve.tip_nats", nats=words.number(loss, 2))
+    return words("size.curve.tip", times=words.number(loss / floor, 2))
 
 
 def _short(words: Words, value: float) -> str:

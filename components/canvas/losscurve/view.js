@@ -220,14 +220,14 @@ class View {
 
   say() {
     const { lines, levels, x, language } = this.chart, f = this.frame();
-    const floor = levels.find(level => level.floor).y;
+    const floor = levels.find(level => level.floor)?.y;
     const number = (value, digits) => value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
     const rows = lines.map(line => ({ line, n: nearest(line.x, this.at) })).filter(({ n }) => n >= 0);
     const where = rows.length ? rows[0].line.x[rows[0].n] : this.at;
     const digits = x.high < 10 ? 1 : 0;
     this.output.textContent = [
       `${x.title}: ${number(where, digits)}`,
-      ...rows.map(({ line, n }) => `${line.name}: ${number(line.y[n], 3)} · ${number(line.y[n] / floor, 2)} ×`),
+      ...rows.map(({ line, n }) => `${line.name}: ${number(line.y[n], 3)}${floor ? ` · ${number(line.y[n] / floor, 2)} ×` : ""}`),
     ].join("\n");
     const right = this.px(this.at) > f.width / 2;
     this.output.style.left = right ? "auto" : `${this.px(this.at) + 12}px`;

@@ -30,7 +30,8 @@ Table = Literal["sequential", "diverging"]
 class Matrix:
     """`values` (queries, keys), from 0 to `most` ("sequential") or from −`most` to `most` ("diverging"); `most` is where the
     colours end, whatever the numbers are, so that two maps can be compared. `allowed` (queries, keys) hatches what is not.
-    The colours follow the square root of a number's size, so that small ones show; the legend says so."""
+    The colours follow the square root of a number's size, so that small ones show; the legend says so. `across` says that a target's
+    queries look at a source's keys."""
 
     title: str
     values: NDArray[np.floating[Any]]
@@ -39,6 +40,7 @@ class Matrix:
     table: Table = "sequential"
     most: float = 1.0
     allowed: NDArray[np.bool_] | None = None
+    across: bool = False
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.queries), len(self.keys)):
@@ -62,7 +64,7 @@ def pack(matrix: Matrix) -> bytes:
 
 def header(words: Words, matrix: Matrix, revision: str, chosen: tuple[int, int] | None, height: int) -> dict[str, Any]:
     """What goes with the numbers: tokens, scale, the choice, and the sentences the browser fills."""
-    kind = "weight" if matrix.table == "sequential" else "difference"
+    kind, across = "weight" if matrix.table == "sequential" else "difference", "_across" if matrix.across else ""
     return {
         "revision": revision,
         "title": matrix.title,
@@ -74,7 +76,8 @@ def header(words: Words, matrix: Matrix, revision: str, chosen: tuple[int, int] 
         "chosen": chosen,
         "height": height,
         "language": words.language,
-        "words": {name: words(f"map.{name}") for name in ("rows", "columns", "blocked", "keys", "pooled")}
+        "words": {name: words(f"map.{name}") for name in ("blocked", "keys", "pooled")}
+        | {name: words(f"map.{name}{across}") for name in ("rows", "columns")}
         | {"label": words("map.label", title=matrix.title), "cell": words(f"map.{kind}"), "scale": words(f"map.scale_{kind}")},
     }
 

@@ -63,15 +63,15 @@ class Board:
 
 
 def received(given: Any) -> tuple[Booleans, int]:
-    """A stroke as the browser sends it, `{length, revision, bits}`: the mask (length, length) and its revision.
+    """A stroke as the browser sends it, `{rows, columns, revision, bits}`: the mask (rows, columns) and its revision.
 
     Raises `Refusal` for anything that does not have that shape."""
     match given:
-        case {"length": int(length), "revision": int(revision), "bits": str(bits)} if 0 < length <= WIDEST:
-            raw = _decoded(bits)
-            if raw is not None and len(raw) == -(-length * length // 8):
-                return unpacked(raw, length), revision
-    sentence = "a stroke has a length up to {widest}, a revision and that many bits; got {given}"
+        case {"rows": int(rows), "columns": int(columns), "revision": int(revision), "bits": str(bits)}:
+            raw = _decoded(bits) if 0 < rows <= WIDEST and 0 < columns <= WIDEST else None
+            if raw is not None and len(raw) == -(-rows * columns // 8):
+                return unpacked(raw, rows, columns), revision
+    sentence = "a stroke has rows and columns up to {widest}, a revision and that many bits; got {given}"
     raise Refusal("painter.stroke", sentence, widest=WIDEST, given=repr(given)[:60])
 
 
@@ -87,28 +87,41 @@ def packed(allowed: Booleans) -> bytes:
     return np.packbits(allowed).tobytes()
 
 
-def unpacked(raw: bytes, length: int) -> Booleans:
-    """What `packed` wrote, as (length, length)."""
-    return np.unpackbits(np.frombuffer(raw, np.uint8), count=length * length).astype(bool).reshape(length, length)
+def unpacked(raw: bytes, rows: int, columns: int) -> Booleans:
+    """What `packed` wrote, as (rows, columns)."""
+    return np.unpackbits(np.frombuffer(raw, np.uint8), count=rows * columns).astype(bool).reshape(rows, columns)
 
 
 # ---------------------------------------------------------------- what is sent
 
 
-def layout(allowed: Booleans, pieces: Sequence[str], revision: int, words: Mapping[str, str]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Sheet:
+    """A mask (T, S) with the tokens that ask and those that are asked; `ahead` says whether a column beyond its row is the future."""
+
+    allowed: Booleans
+    queries: Sequence[str]
+    keys: Sequence[str]
+    ahead: bool = True
+
+
+def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, Any]:
     """What the view draws. Up to `WIDEST` tokens it gets every bit; above, only the shares of `SIDE` × `SIDE` regions, to look at."""
-    length = len(allowed)
-    editable = length <= WIDEST
-    shares, block = shrunk(allowed, SIDE)
-    raw = packed(allowed) if editable else np.round(shares * 255).astype(np.uint8).tobytes()
+    rows, columns = sheet.allowed.shape
+    editable = max(rows, columns) <= WIDEST
+    shares, block = shrunk(sheet.allowed, SIDE)
+    raw = packed(sheet.allowed) if editable else np.round(shares * 255).astype(np.uint8).tobytes()
     return {
-        "length": length,
+        "rows": rows,
+        "columns": columns,
         "block": block,
+        "ahead": sheet.ahead,
         "editable": editable,
         "revision": revision,
         "cells": base64.b64encode(raw).decode(),
-        "blind": base64.b64encode(np.packbits(~allowed.any(1)).tobytes()).decode(),
-        "pieces": [plate.visible(piece) for piece in pieces],
+        "blind": base64.b64encode(np.packbits(~sheet.allowed.any(1)).tobytes()).decode(),
+        "queries": [plate.visible(piece) for piece in sheet.queries],
+        "keys": [plate.visible(piece) for piece in sheet.keys],
         "words": dict(words),
         "painted": f"{revision}.{zlib.crc32(raw):08x}",
     }
@@ -134,7 +147,7 @@ HTML = """
 _view = component("vitrine.painter", html=HTML, js=plate.script(HERE, "matrix.js"), css=plate.style(HERE, "plate.css"))
 
 
-def painter(key: str, words: Words, allowed: Booleans, pieces: Sequence[str], board: Board, then: Callable[[Booleans], None]) -> None:
+def painter(key: str, words: Words, sheet: Sheet, board: Board, then: Callable[[Booleans], None]) -> None:
     """Show a mask to paint on; `then` is given the new mask after each stroke. Pieces are data: they are drawn as text."""
 
     def stroke() -> None:
@@ -143,5 +156,13 @@ def painter(key: str, words: Words, allowed: Booleans, pieces: Sequence[str], bo
             if painted is not None:
                 then(painted)
 
-    labels = {name: words(f"masks.painter.{name}") for name in WORDS}
-    _view(key=key, data=layout(allowed, pieces, board.show(allowed), labels), on_stroke_change=stroke)
+    _view(key=key, data=layout(sheet, board.show(sheet.allowed), sentences(words, sheet)), on_stroke_change=stroke)
+
+
+def sentences(words: Words, sheet: Sheet) -> dict[str, str]:
+    """The painter's words; where nothing lies ahead, none of it is told."""
+    told = {name: words(f"masks.painter.{name}") for name in WORDS}
+    if sheet.ahead:
+        return told
+    axes = {} if sheet.queries is sheet.keys else {name: words(f"map.{name}_across") for name in ("rows", "columns")}
+    return told | {"may_ahead": told["may"]} | axes

@@ -49,9 +49,10 @@ class Painter extends Matrix {
     const before = this.data;
     this.send = stroke => setStateValue("stroke", stroke);
     this.data = data;
-    this.side = Math.ceil(data.length / data.block);
-    if (before?.length !== data.length) this.earlier = [];
-    if (before?.revision !== data.revision || before.length !== data.length) this.replace(before?.length === data.length);
+    const same = before?.rows === data.rows && before.columns === data.columns;
+    [this.high, this.wide] = [data.rows, data.columns].map(length => Math.ceil(length / data.block));
+    if (!same) this.earlier = [];
+    if (before?.revision !== data.revision || !same) this.replace(same);
     this.furnish();
     this.paint();
     this.root.dataset.painted = data.painted;
@@ -62,40 +63,40 @@ class Painter extends Matrix {
     const {data} = this, cells = toBytes(data.cells);
     if (sameText && this.bits) this.keep();
     this.stroke = null;
-    this.bits = data.editable ? unpack(cells, data.length ** 2) : null;
+    this.bits = data.editable ? unpack(cells, data.rows * data.columns) : null;
     this.shares = data.editable ? null : cells;
-    this.cursor = {row: Math.min(this.cursor.row, this.side - 1), column: Math.min(this.cursor.column, this.side - 1)};
+    this.cursor = {row: Math.min(this.cursor.row, this.high - 1), column: Math.min(this.cursor.column, this.wide - 1)};
   }
 
   // ---------------------------------------------------------------- the bits
 
   /** How much of a cell is allowed, 0 to 1: of one pair, or of a square region where the text is long. */
   share(row, column) {
-    if (this.shares) return this.shares[row * this.side + column] / 255;
-    if (this.data.block === 1) return this.bits[row * this.side + column];
+    if (this.shares) return this.shares[row * this.wide + column] / 255;
+    if (this.data.block === 1) return this.bits[row * this.wide + column];
     let on = 0, all = 0;
     this.pairs(row, column, pair => { on += this.bits[pair]; all++; });
     return on / all;
   }
 
   pairs(row, column, visit) {
-    const {length, block} = this.data;
-    for (let query = row * block; query < Math.min((row + 1) * block, length); query++)
-      for (let key = column * block; key < Math.min((column + 1) * block, length); key++) visit(query * length + key);
+    const {rows, columns, block} = this.data;
+    for (let query = row * block; query < Math.min((row + 1) * block, rows); query++)
+      for (let key = column * block; key < Math.min((column + 1) * block, columns); key++) visit(query * columns + key);
   }
 
   sees(row) {
-    const {length, block, blind} = this.data, last = Math.min((row + 1) * block, length);
-    if (this.bits) return this.bits.subarray(row * block * length, last * length).includes(1);
+    const {rows, columns, block, blind} = this.data, last = Math.min((row + 1) * block, rows);
+    if (this.bits) return this.bits.subarray(row * block * columns, last * columns).includes(1);
     for (let query = row * block; query < last; query++) if (!bit(toBytes(blind), query)) return true;
     return false;
   }
 
   /** The cells a brush covers when it stands on one. */
   under(brush, {row, column}) {
-    const all = [...Array(this.side).keys()];
-    if (brush === "row") return all.map(other => [row, other]);
-    if (brush === "column") return all.map(other => [other, column]);
+    const all = length => [...Array(length).keys()];
+    if (brush === "row") return all(this.wide).map(other => [row, other]);
+    if (brush === "column") return all(this.high).map(other => [other, column]);
     return [[row, column]];
   }
 
@@ -109,10 +110,10 @@ class Painter extends Matrix {
   }
 
   commit() {
-    const {length, revision} = this.data;
+    const {rows, columns, revision} = this.data;
     this.furnish();
     this.paint();
-    this.send({length, revision, bits: toText(pack(this.bits)), stroke: ++this.strokes});
+    this.send({rows, columns, revision, bits: toText(pack(this.bits)), stroke: ++this.strokes});
   }
 
   undo() {
@@ -172,11 +173,12 @@ class Painter extends Matrix {
 
   /** The cell under the pointer and the brush for it: on a label, its whole row or column. While painting, always a cell. */
   where(event) {
-    const box = this.labels.getBoundingClientRect(), inside = value => Math.max(0, Math.min(this.side - 1, value));
+    const box = this.labels.getBoundingClientRect(), inside = (value, size) => Math.max(0, Math.min(size - 1, value));
     const column = Math.floor((event.clientX - box.left - this.left) / this.cell), row = Math.floor((event.clientY - box.top - this.top) / this.cell);
-    if (this.stroke) return {row: inside(row), column: inside(column)};
-    if (row >= this.side || column >= this.side || (row < 0 && column < 0)) return null;
-    return {row: inside(row), column: inside(column), brush: column < 0 ? "row" : row < 0 ? "column" : this.brush};
+    const cell = {row: inside(row, this.high), column: inside(column, this.wide)};
+    if (this.stroke) return cell;
+    if (row >= this.high || column >= this.wide || (row < 0 && column < 0)) return null;
+    return {...cell, brush: column < 0 ? "row" : row < 0 ? "column" : this.brush};
   }
 
   look(cell) {
@@ -209,7 +211,7 @@ class Painter extends Matrix {
   steer(event) {
     const painting = event.shiftKey && this.data.editable && event.key.startsWith("Arrow");
     const pressed = {key: event.key, ctrlKey: event.ctrlKey, metaKey: event.metaKey, altKey: event.altKey, preventDefault: () => event.preventDefault()};
-    const to = travelled(pressed, this.cursor.row, this.cursor.column, this.side, this.side);
+    const to = travelled(pressed, this.cursor.row, this.cursor.column, this.high, this.wide);
     if (!to) return;
     const cell = {row: to[0], column: to[1]};
     if (painting && !this.stroke) this.begin(this.brush, this.cursor);
@@ -229,10 +231,10 @@ class Painter extends Matrix {
   }
 
   sentence({row, column}) {
-    const {words, block, length} = this.data, share = this.share(row, column);
+    const {words, block, rows, columns} = this.data, share = this.share(row, column);
     const verdict = share === 0 ? words.may_not : share < 1 ? words.partly : column > row ? words.may_ahead : words.may;
-    const span = at => (block === 1 ? at + 1 : `${at * block + 1}–${Math.min((at + 1) * block, length)}`);
-    const told = {row: span(row), column: span(column), query: this.map.rows[row], key: this.map.columns[column], verdict};
+    const span = (at, length) => (block === 1 ? at + 1 : `${at * block + 1}–${Math.min((at + 1) * block, length)}`);
+    const told = {row: span(row, rows), column: span(column, columns), query: this.map.rows[row], key: this.map.columns[column], verdict};
     return fill(block === 1 ? words.cell_state : words.region_state, told) + (this.sees(row) ? "" : ` ${words.row_blind}`);
   }
 
@@ -282,8 +284,8 @@ class Painter extends Matrix {
   }
 
   legend(host) {
-    const {words, block} = this.data;
-    const kinds = [[words.past, PAST], [words.future, FUTURE], [words.hidden, HIDDEN], [words.blind, HATCHED]];
+    const {words, block, ahead} = this.data;
+    const kinds = [[words.past, PAST], ...(ahead ? [[words.future, FUTURE]] : []), [words.hidden, HIDDEN], [words.blind, HATCHED]];
     if (block > 1) kinds.push([words.mixed, `color-mix(in srgb, ${PAST} 50%, ${HIDDEN})`]);
     host.replaceChildren(...kinds.map(([name, ink]) => {
       const item = document.createElement("li"), swatch = item.appendChild(document.createElement("i"));
@@ -298,29 +300,29 @@ class Painter extends Matrix {
   paint() {
     const width = this.root.clientWidth - 40;
     if (!this.data || width <= 0) return;
-    const {pieces, block, words} = this.data, labels = Array.from({length: this.side}, (_, at) => pieces[at * block]);
+    const {queries, keys, block, words} = this.data, every = (pieces, length) => Array.from({length}, (_, at) => pieces[at * block]);
     const height = Math.min(width, TALLEST);
-    this.show({rows: labels, columns: labels, titles: {rows: words.rows, columns: words.columns}}, width, height);
+    this.show({rows: every(queries, this.high), columns: every(keys, this.wide), titles: {rows: words.rows, columns: words.columns}}, width, height);
     const wide = Math.ceil(this.left + this.across + this.columnRoom * Math.SQRT1_2), high = Math.ceil(this.top + this.down) + 4;
     Object.assign(this.frame.style, {width: `${Math.min(width, wide)}px`, height: `${high}px`});
     this.mark(this.focused() ? this.cursor : null, null);
   }
 
   paintCells() {
-    const pen = sharp(this.cells, this.width, this.height), {left, top, cell, side} = this, gap = cell >= 6 ? 1 : 0;
-    for (let row = 0; row < side; row++) {
-      for (let column = 0; column < side; column++) {
+    const pen = sharp(this.cells, this.width, this.height), {left, top, cell, high, wide} = this, gap = cell >= 6 ? 1 : 0;
+    for (let row = 0; row < high; row++) {
+      for (let column = 0; column < wide; column++) {
         const share = this.share(row, column), box = [left + column * cell, top + row * cell, cell - gap, cell - gap];
         pen.fillStyle = HIDDEN;
         if (share < 1) pen.fillRect(...box);
         pen.globalAlpha = share && 0.15 + 0.85 * share;
-        pen.fillStyle = column > row ? FUTURE : PAST;
+        pen.fillStyle = this.data.ahead && column > row ? FUTURE : PAST;
         if (share) pen.fillRect(...box);
         pen.globalAlpha = 1;
       }
       if (!this.sees(row)) this.paintBlind(pen, row, cell - gap);
     }
-    this.paintStairs(pen);
+    if (this.data.ahead) this.paintStairs(pen);
   }
 
   paintBlind(pen, row, height) {
@@ -341,11 +343,11 @@ class Painter extends Matrix {
 
   /** The border between what has been and what is still to come. */
   paintStairs(pen) {
-    const {left, top, cell, side} = this;
+    const {left, top, cell, high} = this;
     pen.strokeStyle = STAIRS;
     pen.beginPath();
     pen.moveTo(left, top - 0.5);
-    for (let at = 1; at <= side; at++) {
+    for (let at = 1; at <= high; at++) {
       pen.lineTo(left + at * cell - 0.5, top + (at - 1) * cell - 0.5);
       pen.lineTo(left + at * cell - 0.5, top + at * cell - 0.5);
     }

@@ -25,20 +25,23 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """A mask (T, T) under a name to send back and a label to read."""
+    """A mask (T, S) under a name to send back and a label to read."""
 
     name: str
     label: str
     allowed: NDArray[np.bool_]
 
 
-def layout(title: str, pictures: Sequence[Picture], chosen: str) -> dict[str, Any]:
-    """What the view draws: for every picture the bits of its cells, by rows, each picture from a whole byte on."""
+def layout(title: str, pictures: Sequence[Picture], chosen: str, *, ahead: bool = True) -> dict[str, Any]:
+    """What the view draws: for every picture, all of one shape, the bits of its cells, by rows, each picture from a whole byte on;
+    `ahead` says whether a column beyond its row is the future."""
     small = [shrunk(picture.allowed, SIDE)[0] > 0 for picture in pictures]
     bits = b"".join(np.packbits(cells).tobytes() for cells in small)
     return {
         "title": title,
-        "side": len(small[0]) if small else 0,
+        "rows": small[0].shape[0] if small else 0,
+        "columns": small[0].shape[1] if small else 0,
+        "ahead": ahead,
         "pictures": [{"name": picture.name, "label": picture.label} for picture in pictures],
         "bits": base64.b64encode(bits).decode(),
         "chosen": chosen,
@@ -54,14 +57,14 @@ _view = component(
 )
 
 
-def patterns(key: str, title: str, pictures: Sequence[Picture], chosen: str, then: Callable[[str], None]) -> None:
+def patterns(key: str, title: str, pictures: Sequence[Picture], chosen: str, then: Callable[[str], None], *, ahead: bool = True) -> None:
     """Show the pictures; `then` is given the name of the one that was chosen."""
 
     def choice() -> None:
         with suppress(Refusal):
             then(received(state.sent(key, "choice"), pictures))
 
-    _view(key=key, data=layout(title, pictures, chosen), on_choice_change=choice)
+    _view(key=key, data=layout(title, pictures, chosen, ahead=ahead), on_choice_change=choice)
 
 
 def received(given: Any, pictures: Sequence[Picture]) -> str:

@@ -7,7 +7,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".patterns");
   root.setAttribute("aria-label", data.title);
   const raw = Uint8Array.from(atob(data.bits), letter => letter.charCodeAt(0));
-  const stride = Math.ceil(data.side ** 2 / 8);
+  const stride = Math.ceil((data.rows * data.columns) / 8);
+  const drawn = `${window.devicePixelRatio}:${data.rows}:${data.columns}:${data.ahead}:${data.bits}`;
   const choose = name => {
     for (const card of root.children) card.setAttribute("aria-checked", card.dataset.name === name);
     setTriggerValue("choice", name);
@@ -15,8 +16,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   data.pictures.forEach((picture, at) => {
     const button = root.children[at] ?? root.appendChild(card());
     dress(button, picture, data, choose);
-    draw(button.querySelector("canvas"), raw.subarray(at * stride, (at + 1) * stride), data.side);
+    if (root.drawn !== drawn) draw(button.querySelector("canvas"), raw.subarray(at * stride, (at + 1) * stride), data);
   });
+  root.drawn = drawn;
   while (root.children.length > data.pictures.length) root.lastChild.remove();
   root.dataset.painted = data.painted;
 }
@@ -49,13 +51,13 @@ function dress(button, { name, label }, { pictures, chosen }, choose) {
   };
 }
 
-function draw(canvas, bits, side) {
-  const pen = sharp(canvas, SIZE, SIZE), ratio = window.devicePixelRatio || 1;
-  const edge = at => Math.round((at * SIZE * ratio) / side) / ratio, gap = SIZE / side >= 3.5 ? 1 / ratio : 0;
-  for (let at = 0; at < side * side; at++) {
+function draw(canvas, bits, { rows, columns, ahead }) {
+  const pen = sharp(canvas, SIZE, SIZE), ratio = window.devicePixelRatio || 1, most = Math.max(rows, columns);
+  const edge = at => Math.round((at * SIZE * ratio) / most) / ratio, gap = SIZE / most >= 3.5 ? 1 / ratio : 0;
+  for (let at = 0; at < rows * columns; at++) {
     if (!bit(bits, at)) continue;
-    const row = Math.floor(at / side), column = at % side;
-    pen.fillStyle = column > row ? AHEAD : BACK;
+    const row = Math.floor(at / columns), column = at % columns;
+    pen.fillStyle = ahead && column > row ? AHEAD : BACK;
     pen.fillRect(edge(column), edge(row), edge(column + 1) - edge(column) - gap, edge(row + 1) - edge(row) - gap);
   }
 }

@@ -1,5 +1,6 @@
 """The theatre of attention: every head as a thumbnail, one of them large, and the text lit by where one token looks and who looks at it.
 
+Where a target looks across at its source the maps are as high as the one and as wide as the other, and each text is lit by itself.
 All maps of a short text are in the browser at once, so that another head is there before the server has heard of it; of a
 long text the browser has every map small, and exactly only the one on stage. What the reader chose comes back as a `Choice`.
 """
@@ -26,7 +27,7 @@ HERE = Path(__file__).parent
 SMALL = 64  # cells a side of a thumbnail, and so the tokens up to which every map is sent whole
 
 OWN = ("heads", "heads_note", "layer", "head", "thumb", "stage", "sink_note", "looks", "looked", "column_note")
-OWN += ("dense", "sink", "scale_sink", "pooled", "about", "map", "map_keys", "text_keys")
+OWN += ("dense", "sink", "scale_sink", "pooled", "about", "map", "map_keys", "text_keys", "expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +44,28 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many layers, heads and tokens there are."""
+    """How many layers and heads there are, and tokens that ask and are asked."""
 
     layers: int
     heads: int
-    tokens: int
+    queries: int
+    keys: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What the theatre shows: `maps` are `pack_all` of every head, `revision` names them. `serial` grows when `choice` is the
     server's own and the browser's must give way. `stage` is the head whose exact map (`exact`, from `pack_one`) is sent
-    beside the thumbnails; `None` where they are exact already."""
+    beside the thumbnails; `None` where they are exact already. `keys` are the tokens that are asked, `None` where they are the
+    `queries` themselves. `expected` says of each query, in words, what the model expects in its place or, where it `writes`, after it;
+    nothing where it expects nothing."""
 
     revision: str
     serial: int
-    tokens: tuple[str, ...]
+    queries: tuple[str, ...]
+    keys: tuple[str, ...] | None = None
+    expected: tuple[str, ...] = ()
+    writes: bool = False
     maps: bytes
     choice: Choice
     stage: tuple[int, int] | None = None
@@ -68,20 +75,20 @@ class Scene:
 def pack_all(overview: Overview, allowed: NDArray[np.bool_]) -> bytes:
     """Every head's map, small (sixteen bits a number where nothing was pooled), then a bit per allowed cell; an envelope
     whose header says what is known of them."""
-    layers, heads, side, _ = overview.maps.shape
-    facts = {"layers": layers, "heads": heads, "side": side, "block": overview.block, "sinks": np.round(overview.sinks, 4).tolist()}
+    layers, heads, high, wide = overview.maps.shape
+    facts = {"layers": layers, "heads": heads, "high": high, "wide": wide, "block": overview.block, "sinks": np.round(overview.sinks, 4).tolist()}
     planes = [*plate.rooted(overview.maps, fine=overview.block == 1), np.packbits(allowed)]
     return plate.envelope(facts | {"telling": overview.telling}, plate.squeeze(planes))
 
 
-def telling(maps: bytes) -> tuple[int, int]:
-    """The layer and head that `pack_all` noted as worth looking at first."""
-    layer, head = plate.split(maps)[0]["telling"]
-    return layer, head
+def telling(maps: bytes) -> tuple[int, int, int]:
+    """The layer, head and query that `pack_all` noted as worth looking at first."""
+    layer, head, query = plate.split(maps)[0]["telling"]
+    return layer, head, query
 
 
 def pack_one(pattern: NDArray[np.float32]) -> bytes:
-    """One head's exact map (T, T), sixteen bits a number."""
+    """One head's exact map (T, S), sixteen bits a number."""
     return plate.squeeze(plate.rooted(pattern, fine=True))
 
 
@@ -90,26 +97,33 @@ def header(words: Words, scene: Scene) -> dict[str, Any]:
     return {
         "revision": scene.revision,
         "serial": scene.serial,
-        "tokens": [plate.visible(piece) for piece in scene.tokens],
-        "apart": [int(piece[:1].isspace()) for piece in scene.tokens],
+        "queries": _row(scene.queries),
+        "keys": None if scene.keys is None else _row(scene.keys),
+        "expected": scene.expected,
         "choice": plate.plain(scene.choice),
         "stage": scene.stage,
         "language": words.language,
-        "words": catalogue(words),
+        "words": catalogue(words, across=scene.keys is not None, writes=scene.writes),
     }
 
 
-def catalogue(words: Words) -> dict[str, str]:
+def _row(pieces: tuple[str, ...]) -> dict[str, Any]:
+    return {"texts": [plate.visible(piece) for piece in pieces], "apart": [int(piece[:1].isspace()) for piece in pieces]}
+
+
+def catalogue(words: Words, *, across: bool = False, writes: bool = False) -> dict[str, str]:
     """The theatre's sentences, blanks unfilled."""
     own = {name: words(f"attention.theatre.{name}") for name in OWN}
-    return own | {name: words(f"map.{name}") for name in ("rows", "columns", "weight", "blocked", "scale_weight")}
+    axes = {name: words(f"map.{name}_across" if across else f"map.{name}") for name in ("rows", "columns")}
+    after = {"expected": words("attention.theatre.expected_next")} if writes else {}
+    return own | after | axes | {name: words(f"map.{name}") for name in ("weight", "blocked", "scale_weight")}
 
 
 def parse(sent: Any, limits: Limits) -> Choice:
     """What a browser says was chosen. Raises `Refusal` for anything that is no cell of this model and text."""
     layer, head = plate.index(sent, "layer", limits.layers), plate.index(sent, "head", limits.heads)
-    key = None if sent.get("key") is None else plate.index(sent, "key", limits.tokens)
-    return Choice(layer, head, plate.index(sent, "query", limits.tokens), key, sent.get("sink") is not False)
+    key = None if sent.get("key") is None else plate.index(sent, "key", limits.keys)
+    return Choice(layer, head, plate.index(sent, "query", limits.queries), key, sent.get("sink") is not False)
 
 
 _view = component(
@@ -123,7 +137,7 @@ _view = component(
 def theatre(words: Words, key: str, scene: Scene, choose: Callable[[Choice], None]) -> None:
     """Mount the theatre. `choose` runs before the script does when the reader chooses."""
     facts, (maps,) = plate.split(scene.maps)
-    limits = Limits(facts["layers"], facts["heads"], len(scene.tokens))
+    limits = Limits(facts["layers"], facts["heads"], len(scene.queries), len(scene.keys or scene.queries))
 
     def chose() -> None:
         with suppress(Refusal):

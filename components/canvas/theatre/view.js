@@ -21,9 +21,11 @@ class Theatre {
     this.frame = make("div", "matrix", make("canvas"), make("canvas"));
     this.frame.tabIndex = 0;
     this.frame.setAttribute("role", "application");
-    this.stage.append(this.title, this.say, this.frame, this.note);
+    this.stage.append(this.title, this.say, this.frame);
     this.matrix = new Matrix(this.frame, {preview: cell => this.preview({cell}), choose: cell => this.choose({query: cell.row, key: cell.column})});
-    this.looks = new Tokens(query => this.preview({query}), query => this.choose({query, key: null}));
+    this.guess = make("p", "guess");
+    this.stage.append(this.guess, this.note);
+    this.looks = new Tokens(at => this.preview(this.asked(at)), at => this.choose(this.header.square ? {query: at, key: null} : {key: at}));
     this.looked = new Tokens(query => this.preview({query}), query => this.choose({query, key: null}));
     this.legend = new Legend(sink => this.choose({sink}));
     this.heads.section.append(this.legend.section);
@@ -41,6 +43,7 @@ class Theatre {
     const {header, parts} = open(component.data), told = JSON.stringify(header);
     if (told === this.told) return; // sent again unchanged, with another head's arithmetic
     this.told = told;
+    Object.assign(header, {square: !header.keys, rows: header.queries.texts, columns: (header.keys ?? header.queries).texts});
     const [all, one] = await Promise.all([this.unpacked(header, parts[0]), header.stage && inflate(parts[1])]);
     if (this.told !== told) return;
     const fresh = header.revision !== this.header?.revision;
@@ -75,9 +78,15 @@ class Theatre {
     this.component.setTriggerValue("choice", this.choice);
   }
 
+  /** What to preview while the pointer is on a token that may be looked at: its own row, or its cell in the chosen one. */
+  asked(at) {
+    if (at === undefined || this.header.square) return {query: at};
+    return {cell: {row: this.choice.query, column: at}};
+  }
+
   /** The key the chosen query looks at most; `null` where this browser has no exact map and Python must say. */
   strongest() {
-    const {layer, head, query, sink} = this.choice, values = this.values(layer, head), {length} = this.header.tokens;
+    const {layer, head, query, sink} = this.choice, values = this.values(layer, head), {length} = this.header.columns;
     if (!values) return null;
     let best = -1;
     for (let key = 0; key < length; key++) {
@@ -88,23 +97,23 @@ class Theatre {
   }
 
   others(query) {
-    return this.header.tokens.some((_, key) => key > 0 && this.allowed(query, key));
+    return this.header.columns.some((_, key) => key > 0 && this.allowed(query, key));
   }
 
   // ---------------------------------------------------------------- numbers
 
   allowed(query, key) {
-    const {layers, heads, side, block, tokens} = this.header;
-    this.bits = this.all.subarray(layers * heads * side * side * (block === 1 ? 2 : 1));
-    return bit(this.bits, query * tokens.length + key) === 1;
+    const {layers, heads, high, wide, block, columns} = this.header;
+    this.bits = this.all.subarray(layers * heads * high * wide * (block === 1 ? 2 : 1));
+    return bit(this.bits, query * columns.length + key) === 1;
   }
 
   /** A head's exact map, row by row, or `null` while it is not here. */
   values(layer, head) {
-    const {layers, heads, side, block, tokens} = this.header, name = `${layer}.${head}`, cells = side * side;
+    const {layers, heads, high, wide, block, rows, columns} = this.header, name = `${layer}.${head}`, cells = high * wide;
     if (block > 1) {
       if (this.staged?.at !== name) return null;
-      this.staged.values ??= unrooted(this.staged.codes, 0, tokens.length ** 2, tokens.length ** 2);
+      this.staged.values ??= unrooted(this.staged.codes, 0, rows.length * columns.length, rows.length * columns.length);
       return this.staged.values;
     }
     const at = (layer * heads + head) * cells;
@@ -113,9 +122,9 @@ class Theatre {
 
   /** While the exact map travels, its thumbnail stretched to the same size. */
   stretched(layer, head) {
-    const {heads, side, block, tokens} = this.header, length = tokens.length, at = (layer * heads + head) * side * side;
-    const small = unrooted(this.all, at, side * side), values = new Float32Array(length * length);
-    for (let q = 0; q < length; q++) for (let k = 0; k < length; k++) values[q * length + k] = small[Math.floor(q / block) * side + Math.floor(k / block)];
+    const {heads, high, wide, block, rows, columns} = this.header, across = columns.length, at = (layer * heads + head) * high * wide;
+    const small = unrooted(this.all, at, high * wide), values = new Float32Array(rows.length * across);
+    for (let q = 0; q < rows.length; q++) for (let k = 0; k < across; k++) values[q * across + k] = small[Math.floor(q / block) * wide + Math.floor(k / block)];
     return values;
   }
 
@@ -135,8 +144,9 @@ class Theatre {
     this.heads.write(header);
     this.legend.write(header);
     this.frame.setAttribute("aria-label", `${words.map} ${words.map_keys}`);
-    this.looks.write(header, words.looks);
-    this.looked.write(header, words.looked);
+    this.looks.write(header.keys ?? header.queries, words, words.looks);
+    this.looked.write(header.queries, words, words.looked);
+    this.guess.hidden = !header.expected.length;
   }
 
   paint(afresh) {
@@ -157,13 +167,14 @@ class Theatre {
 
   /** Whenever something else is locked: what the chosen token looks at most, and who looks at it most, into view. */
   reach(values) {
-    const {layer, head, query, key} = this.choice, name = `${layer}.${head}.${query}.${key}`, {length} = this.header.tokens;
+    const {layer, head, query, key} = this.choice, name = `${layer}.${head}.${query}.${key}`, {square, rows, columns} = this.header;
     if (this.reached === name || Object.values(this.previewed).some(Boolean)) return;
     this.reached = name;
-    this.looks.reach(key ?? query);
+    this.looks.reach(key ?? (square ? query : 0));
+    const asked = this.subject(this.choice, values), weight = other => values[other * columns.length + asked];
     let most = query;
-    for (let other = 0; other < length; other++) if (other !== query && values[other * length + query] > (most === query ? 0 : values[most * length + query])) most = other;
-    this.looked.reach(most);
+    for (let other = 0; other < rows.length; other++) if (other !== query && weight(other) > (most === query ? 0 : weight(most))) most = other;
+    this.looked.reach(square ? most : query);
   }
 
   locked() {
@@ -171,10 +182,10 @@ class Theatre {
   }
 
   paintMap(values, most, now, width) {
-    const {tokens, words} = this.header;
+    const {rows, columns, words} = this.header;
     this.matrix.show(
       {
-        rows: tokens, columns: tokens, values, table: "sequential", titles: words, omit: now.sink ? -1 : 0,
+        rows, columns, values, table: "sequential", titles: words, omit: now.sink ? -1 : 0,
         blocked: (row, column) => !this.allowed(row, column),
         share: value => Math.sqrt(value / most),
         brief: value => (value < 0.005 ? "" : whole(100 * value, this.header.language)),
@@ -187,20 +198,21 @@ class Theatre {
 
   /** Where the colours end when the first token is left out of them. */
   largestOther(values) {
-    const length = this.header.tokens.length;
+    const {length} = this.header.columns;
     let most = 0;
     for (let i = 0; i < values.length; i++) if (i % length && values[i] > most) most = values[i];
     return most || 1;
   }
 
   paintText(values, most, now, exact) {
-    const {tokens, words, language, sinks} = this.header, length = tokens.length, token = tokens[now.query];
-    const share = value => Math.sqrt(Math.min(1, value / most));
-    const row = key => (this.allowed(now.query, key) ? values[now.query * length + key] : null);
-    const column = query => (this.allowed(query, now.query) ? values[query * length + now.query] : null);
+    const {square, rows, columns, words, language, sinks, expected} = this.header, across = columns.length;
+    const share = value => Math.sqrt(Math.min(1, value / most)), asked = this.subject(now, values);
+    const row = key => (this.allowed(now.query, key) ? values[now.query * across + key] : null);
+    const column = query => (this.allowed(query, asked) ? values[query * across + asked] : null);
     const say = value => (exact && value !== null ? percent(value, language) : "");
-    this.looks.paint(token, row, share, now.query, say, now.sink ? -1 : 0);
-    this.looked.paint(token, column, share, now.query, say, now.sink || now.query ? -1 : -2);
+    this.looks.paint(rows[now.query], row, share, asked, say, now.sink ? -1 : 0);
+    this.looked.paint(columns[asked], column, share, now.query, say, now.sink || asked ? -1 : -2);
+    if (expected.length) this.guess.replaceChildren(...quoted(words.expected, {token: rows[now.query], expected: expected[now.query]}));
     this.title.textContent = fill(words.stage, {layer: now.layer + 1, head: now.head + 1});
     this.say.replaceChildren(...(exact ? this.sentence(values, now) : [words.about]));
     const sink = fill(words.sink_note, {share: percent(sinks[now.layer][now.head], language)});
@@ -208,16 +220,21 @@ class Theatre {
     this.note.textContent = sink + small;
   }
 
+  /** Whose column is shown: the chosen token's own, or, in another text, the one that the chosen token looks at. */
+  subject(now, values) {
+    return this.header.square ? now.query : now.key ?? this.strongestOf(values, now.query);
+  }
+
   /** One cell in words; its tokens set in the tokens' own type. */
   sentence(values, now) {
-    const {tokens, words, language} = this.header, key = now.key ?? this.strongestOf(values, now.query);
+    const {rows, columns, words, language} = this.header, key = now.key ?? this.strongestOf(values, now.query);
     const pattern = this.allowed(now.query, key) ? words.weight : words.blocked;
-    const names = {row: now.query + 1, column: key + 1, value: percent(values[now.query * tokens.length + key], language)};
-    return fill(pattern, names).split(/(\{query\}|\{key\})/).map(part => (part === "{query}" ? make("q", "", tokens[now.query]) : part === "{key}" ? make("q", "", tokens[key]) : part));
+    const names = {row: now.query + 1, column: key + 1, value: percent(values[now.query * columns.length + key], language)};
+    return quoted(fill(pattern, names), {query: rows[now.query], key: columns[key]});
   }
 
   strongestOf(values, query) {
-    const {length} = this.header.tokens, from = this.choice.sink || !this.others(query) ? 0 : 1;
+    const {length} = this.header.columns, from = this.choice.sink || !this.others(query) ? 0 : 1;
     let best = from;
     for (let key = from; key < length; key++) if (this.allowed(query, key) && values[query * length + key] > values[query * length + best]) best = key;
     return best;
@@ -227,6 +244,12 @@ class Theatre {
     this.watch.disconnect();
   }
 }
+
+/** A sentence whose blanks are filled with tokens, set in the tokens' own type. */
+const quoted = (sentence, values) => sentence.split(/(\{\w+\})/).map(part => {
+  const name = part.slice(1, -1);
+  return !(part.startsWith("{") && name in values) ? part : name === "expected" ? values[name] : make("q", "", values[name]);
+});
 
 // ---------------------------------------------------------------- every head, small
 
@@ -279,23 +302,24 @@ class Heads {
     return button;
   }
 
-  paint({layers, heads, side, block, words}, codes, sink) {
+  paint({layers, heads, high, wide, block, words}, codes, sink) {
     this.grid.style.gridTemplateColumns = "none";
     const room = this.section.clientWidth - 4 * heads - 44;
-    const size = Math.max(16, Math.min(88, Math.floor(room / heads), Math.floor(430 / layers)));
-    this.grid.style.gridTemplateColumns = `minmax(28px, max-content) repeat(${heads}, ${size}px)`;
-    this.buttons.forEach((button, i) => this.thumb(button.firstChild, codes, i * side * side, side, size, sink));
-    const dense = block > 1 || side > size * (window.devicePixelRatio || 1);
+    const size = Math.max(16, Math.min(88, Math.floor(room / heads), Math.floor(430 / layers))), most = Math.max(high, wide);
+    const across = Math.max(8, Math.round((size * wide) / most)), down = Math.max(8, Math.round((size * high) / most));
+    this.grid.style.gridTemplateColumns = `minmax(28px, max-content) repeat(${heads}, ${across}px)`;
+    this.buttons.forEach((button, i) => this.thumb(button.firstChild, codes, i * high * wide, {high, wide, across, down}, sink));
+    const dense = block > 1 || most > size * (window.devicePixelRatio || 1);
     this.note.textContent = dense ? `${words.heads_note} ${words.dense}` : words.heads_note;
   }
 
-  thumb(canvas, codes, at, side, size, sink) {
-    const pen = sharp(canvas, size, size), image = pen.createImageData(canvas.width, canvas.height), ink = new Uint32Array(image.data.buffer);
-    spread(codes, at, side, side, canvas.width, canvas.height, "sequential", (pixel, code) => { ink[pixel] = LIT.sequential[code]; });
+  thumb(canvas, codes, at, {high, wide, across, down}, sink) {
+    const pen = sharp(canvas, across, down), image = pen.createImageData(canvas.width, canvas.height), ink = new Uint32Array(image.data.buffer);
+    spread(codes, at, high, wide, canvas.width, canvas.height, "sequential", (pixel, code) => { ink[pixel] = LIT.sequential[code]; });
     pen.putImageData(image, 0, 0);
-    if (sink || side === 1) return;
+    if (sink || wide === 1) return;
     pen.fillStyle = PLATE.hairline;
-    pen.fillRect(0, 0, Math.max(1, size / side), size);
+    pen.fillRect(0, 0, Math.max(1, across / wide), down);
   }
 
   mark({layer, head}) {
@@ -329,12 +353,12 @@ class Tokens {
     this.list.onpointerleave = () => this.preview(undefined);
   }
 
-  write({tokens, apart, words}, sentence) {
+  write({texts, apart}, words, sentence) {
     this.sentence = sentence;
     this.list.setAttribute("aria-label", words.text_keys);
-    this.list.classList.toggle("many", tokens.length > EVERY);
+    this.list.classList.toggle("many", texts.length > EVERY);
     this.note.textContent = sentence === words.looked ? words.column_note : "";
-    this.buttons = tokens.map((text, at) => this.button(text, at, apart[at]));
+    this.buttons = texts.map((text, at) => this.button(text, at, apart[at]));
     this.list.replaceChildren(...this.buttons);
   }
 

@@ -1,5 +1,6 @@
 """The text being written and the player under it: every token a door to the moment before it was chosen, lit by how probable
-it was; play, pause, step and restart; and the KV cache filling up.
+it was, every blank showing what could fill it; above it its source, lit by where the next token looks; play, pause, step and
+restart; and the KV cache filling up.
 
 The browser keeps time: while it plays it asks for one step, waits for the answer, and asks again. Nothing loops in Python,
 and a slow server slows the music down instead of piling up requests.
@@ -7,7 +8,7 @@ and a slow server slows the music down instead of piling up requests.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,88 +22,175 @@ from components.i18n import Words
 from model.errors import Refusal
 
 HERE = Path(__file__).parent
-Act = Literal["step", "back", "restart", "go"]
+Act = Literal["step", "back", "restart", "go", "choose", "swap"]
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 WORDS = (
-    *("heading", "keys", "play", "pause", "step", "back", "restart"),
-    *("speed", "per_second", "position", "stop", "scale", "ahead", "held", "token"),
+    "heading",
+    "keys",
+    "play",
+    "pause",
+    "step",
+    "back",
+    "restart",
+    "speed",
+    "per_second",
+    "scale",
+    "held",
+    "swap",
+    "source",
+    "target",
+    "looked",
+    "blank",
 )
+OF_FORM = ("position", "ahead", "token")
+"""What is said otherwise of a text that grows (`written`) and of one whose blanks are filled (`filled`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """A new token as it can be seen: the model's own probability and rank, and whether it is *held*, that is, put there by
-    hand or under other settings than the present ones."""
+    hand or under other settings than the present ones. `number` counts the new ones."""
 
     piece: str
     probability: float
     rank: int
     held: bool
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A blank that is open at the cursor: its place, what the model expects there with each probability, the likeliest first, the token
+    that will stand there if one does, and whether it is the one looked at."""
+
+    place: int
+    guesses: tuple[tuple[str, float], ...]
+    ahead: Token | None
+    current: bool
+
+
+Part = str | Token | Slot
+"""What a text is made of: pieces that were given, tokens that were written, and blanks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """What the KV cache holds at the cursor, and what it would hold with the context full."""
+    """What the KV cache holds at the cursor, and what it would hold with the context full: `tokens` of the text, and those of the source."""
 
     tokens: int
     capacity: int
     bytes: int
     layers: int
+    prompt: int
+    source: int = 0
 
     @property
     def bytes_per_token(self) -> int:
         """A key and a value in every layer and key/value head."""
-        return self.bytes // self.tokens
+        return self.bytes // (self.tokens + self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What is written about, and how much the token to come looks at each piece of it, on average over all heads."""
+
+    pieces: tuple[str, ...]
+    looked: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The prompt's pieces, the tokens written after it, and the cursor `at`: that many of them count as written so far.
-    `ended` says why nothing more can be written, or is empty."""
+    """A text and the cursor `at`: that many of its `count` new tokens count as written so far, of `total` that there may be (`None`:
+    no telling). `ended` says why nothing more can be written, or is empty; without a `cache`, `uncached` says why. `toggle` is
+    the choice beside the player, `toggled` whether it is made. `swaps` offers to make what was written the source."""
 
-    prompt: tuple[str, ...]
-    tokens: tuple[Token, ...]
+    parts: tuple[Part, ...]
+    count: int
     at: int
     ended: str
-    cache: Cache
+    cache: Cache | None
     speed: float
-    stop: bool
+    toggle: str
+    toggled: bool
     revision: str
+    source: Source | None = None
+    total: int | None = None
+    uncached: str = ""
+    swaps: bool = False
 
 
 def layout(words: Words, scene: Scene) -> dict[str, Any]:
     """What the view draws."""
-    cache = scene.cache
-    each, full = cache.bytes_per_token, cache.bytes_per_token * cache.capacity
-    sizes = {"now": words.bytes(cache.bytes), "each": words.bytes(each), "full": words.bytes(full)}
+    form = "written" if scene.total is None else "filled"
     return {
-        "prompt": [plate.visible(piece) for piece in scene.prompt],
-        "tokens": [_token(token) for token in scene.tokens],
+        "parts": list(_parts(scene)),
+        "count": scene.count,
+        "total": scene.count if scene.total is None else scene.total,
         "at": scene.at,
         "ended": scene.ended,
-        "cache": {"tokens": cache.tokens, "capacity": cache.capacity, "layers": cache.layers, "prompt": len(scene.prompt)},
+        "cache": None if scene.cache is None else plate.plain(scene.cache),
+        "source": None if scene.source is None else _source(scene.source),
         "speed": scene.speed,
         "speeds": SPEEDS,
-        "stop": scene.stop,
+        "toggle": scene.toggle,
+        "toggled": scene.toggled,
+        "swaps": scene.swaps,
         "language": words.language,
         "words": {name: words(f"generation.player.{name}") for name in WORDS}
-        | {"cache": words("generation.player.cache", tokens=words.number(cache.tokens), capacity=words.number(cache.capacity), **sizes)},
+        | {name: words(f"generation.player.{form}.{name}") for name in OF_FORM}
+        | {"cache": scene.uncached if scene.cache is None else _cached(words, scene.cache)},
         "revision": scene.revision,
     }
 
 
+def _parts(scene: Scene) -> Iterator[dict[str, Any]]:
+    """The text in reading order; where it grows at its end, a caret stands at the cursor."""
+    waiting = scene.total is None
+    for part in scene.parts:
+        if waiting and isinstance(part, Token) and part.number == scene.at:
+            waiting = False
+            yield {"kind": "caret"}
+        match part:
+            case str():
+                yield {"kind": "given", "piece": plate.visible(part)}
+            case Token():
+                yield {"kind": "token", **_token(part)}
+            case Slot():
+                guesses = [{"piece": plate.visible(piece), "share": round(share, 6)} for piece, share in part.guesses]
+                ahead = None if part.ahead is None else _token(part.ahead)
+                yield {"kind": "slot", "place": part.place, "current": part.current, "ahead": ahead, "guesses": guesses}
+    if waiting:
+        yield {"kind": "caret"}
+
+
 def _token(token: Token) -> dict[str, Any]:
-    return {"piece": plate.visible(token.piece), "share": round(token.probability, 6), "rank": token.rank, "held": token.held}
+    shown = {"piece": plate.visible(token.piece), "share": round(token.probability, 6), "rank": token.rank}
+    return shown | {"held": token.held, "number": token.number}
+
+
+def _source(source: Source) -> list[dict[str, Any]]:
+    return [{"piece": plate.visible(piece), "share": round(share, 6)} for piece, share in zip(source.pieces, source.looked, strict=True)]
+
+
+def _cached(words: Words, cache: Cache) -> str:
+    each = cache.bytes_per_token
+    sizes = {"now": words.bytes(cache.bytes), "each": words.bytes(each), "full": words.bytes(each * (cache.capacity + cache.source))}
+    kind = "cache_source" if cache.source else "cache"
+    told = {"tokens": words.number(cache.tokens), "capacity": words.number(cache.capacity), "source": words.number(cache.source)}
+    return words(f"generation.player.{kind}", **told, **sizes)
 
 
 # ---------------------------------------------------------------- what comes back
 
 
-def act(sent: Any, tokens: int) -> tuple[Act, int]:
-    """What the reader wants of the player, and at which of 0 … `tokens` places. Raises `Refusal` for anything else."""
+def act(sent: Any, steps: int, length: int) -> tuple[Act, int]:
+    """What the reader wants of the player: at which of 0 … `steps` moments, or for which of the text's `length` places. Raises
+    `Refusal` for anything else."""
     match sent:
-        case {"act": "step" | "back" | "restart" | "go" as name}:
-            return name, plate.index(sent, "at", tokens + 1)
+        case {"act": "choose"}:
+            return "choose", plate.index(sent, "at", length)
+        case {"act": "step" | "back" | "restart" | "go" | "swap" as name}:
+            return name, plate.index(sent, "at", steps + 1)
     raise Refusal("timeline.act", "a player can {known}; got {given}", known=", ".join(get_args(Act)), given=repr(sent)[:60])
 
 
@@ -129,19 +217,19 @@ def timeline(
     *,
     acted: Callable[[Act, int], None],
     paced: Callable[[float], None],
-    stopped: Callable[[bool], None],
+    toggled: Callable[[bool], None],
 ) -> None:
-    """Mount the player. `acted` gets what the reader did and where, `paced` a new speed, `stopped` whether to end with the document."""
+    """Mount the player. `acted` gets what the reader did and where, `paced` a new speed, `toggled` the choice beside the player."""
 
     def heard_act() -> None:
         with suppress(Refusal):
-            acted(*act(state.sent(key, "act"), len(scene.tokens)))
+            acted(*act(state.sent(key, "act"), scene.count, len(scene.parts)))
 
     def heard_speed() -> None:
         with suppress(Refusal):
             paced(tempo(state.sent(key, "speed")))
 
-    def heard_stop() -> None:
-        stopped(state.sent(key, "stop") is True)
+    def heard_toggle() -> None:
+        toggled(state.sent(key, "toggle") is True)
 
-    _view(key=key, data=layout(words, scene), on_act_change=heard_act, on_speed_change=heard_speed, on_stop_change=heard_stop)
+    _view(key=key, data=layout(words, scene), on_act_change=heard_act, on_speed_change=heard_speed, on_toggle_change=heard_toggle)

@@ -10,6 +10,9 @@ const ICONS = {
 
 const ROOMS = [64, 128, 256, 512], UNSEEN = 500;
 
+// Milliseconds after which a playing text takes its question for lost and asks again; the same step twice is one step.
+const LOST = 5_000;
+
 export default function (component) {
   const root = component.parentElement.querySelector(".timeline");
   root.drawn ??= new Player(root);
@@ -22,19 +25,24 @@ class Player {
     this.root = root;
     this.playing = false;
     this.waiting = false;
+    this.source = make("div", "source");
     this.text = make("div", "text");
+    this.hint = make("div", "hint");
+    this.hint.setAttribute("role", "tooltip");
     this.buttons = Object.fromEntries(["restart", "back", "play", "step"].map(name => [name, this.button(name)]));
     this.position = make("output", "position dim");
     this.speed = this.tempo();
-    this.stop = this.toggle();
+    this.choice = this.toggle();
+    this.swap = this.swapper();
     this.scale = make("div", "scale");
     this.held = make("p", "note dim");
     this.cells = make("canvas", "cells");
     this.cache = make("p", "cache");
     this.said = make("p", "ended");
     this.said.setAttribute("role", "status");
-    const deck = make("div", "deck", make("div", "keys", ...Object.values(this.buttons)), this.position, this.speed, this.stop);
-    root.replaceChildren(this.text, deck, make("div", "under", make("div", "memory", this.cache, this.cells), make("div", "meaning", this.scale, this.held)), this.said);
+    const deck = make("div", "deck", make("div", "keys", ...Object.values(this.buttons)), this.position, this.speed, this.choice);
+    const under = make("div", "under", make("div", "memory", this.cache, this.cells), make("div", "meaning", this.scale, this.held));
+    root.replaceChildren(this.source, this.text, deck, under, this.said, this.hint);
     root.tabIndex = 0;
     root.setAttribute("role", "group");
     root.onkeydown = event => this.key(event);
@@ -64,8 +72,15 @@ class Player {
   toggle() {
     const box = document.createElement("input");
     box.type = "checkbox";
-    box.onchange = () => this.send.setStateValue("stop", box.checked);
-    return make("label", "stop", box, make("span"));
+    box.onchange = () => this.send.setStateValue("toggle", box.checked);
+    return make("label", "choice", box, make("span"));
+  }
+
+  swapper() {
+    const button = make("button", "swap");
+    button.type = "button";
+    button.onclick = () => this.press("swap");
+    return button;
   }
 
   // ---------------------------------------------------------------- from Python
@@ -76,8 +91,9 @@ class Player {
     this.data = component.data;
     this.waiting = false;
     this.pace ??= this.data.speed;
-    if (this.data.ended && this.data.at === this.data.tokens.length) this.playing = false;
+    if (this.data.ended && this.data.at === this.data.count) this.playing = false;
     this.furnish();
+    this.quote();
     this.write();
     this.paintCells();
     this.root.dataset.painted = this.data.revision;
@@ -85,20 +101,22 @@ class Player {
   }
 
   furnish() {
-    const {words, at, tokens, ended, speeds, stop} = this.data, last = at === tokens.length;
+    const {words, at, count, total, parts, ended, speeds, toggle, toggled, swaps} = this.data, last = at === count;
     this.root.setAttribute("aria-label", `${words.heading}. ${words.keys}`);
     for (const [name, button] of Object.entries(this.buttons)) this.dress(button, name === "play" && this.playing ? "pause" : name);
     this.buttons.back.disabled = at === 0;
     this.buttons.play.disabled = this.buttons.step.disabled = Boolean(ended) && last;
-    this.position.textContent = fill(words.position, {at, count: tokens.length});
+    this.position.textContent = fill(words.position, {at, count: total});
     const input = this.speed.querySelector("input");
     input.max = speeds.length - 1;
     input.value = speeds.indexOf(this.pace);
     this.tellSpeed();
-    this.stop.querySelector("input").checked = stop;
-    this.stop.querySelector("span").textContent = words.stop;
+    this.choice.querySelector("input").checked = toggled;
+    this.choice.querySelector("span").textContent = toggle;
+    this.swap.hidden = !swaps;
+    this.swap.textContent = words.swap;
     this.cache.textContent = words.cache;
-    this.held.textContent = [!last && words.ahead, tokens.some(token => token.held) && words.held].filter(Boolean).join(" ");
+    this.held.textContent = [!last && words.ahead, parts.some(part => part.held || part.ahead?.held) && words.held].filter(Boolean).join(" ");
     this.said.textContent = last ? ended : "";
     scaleOf(this.scale, {most: 1, table: "sequential", language: this.data.language, words});
   }
@@ -121,30 +139,86 @@ class Player {
 
   // ---------------------------------------------------------------- the text
 
-  write() {
-    const {prompt, tokens, at} = this.data;
-    const caret = make("span", "caret");
-    const written = tokens.map((token, place) => this.token(token, place));
-    written.splice(at, 0, caret);
-    this.text.replaceChildren(...prompt.map(piece => make("span", "given", piece)), ...written);
-    const line = parseFloat(getComputedStyle(this.text).lineHeight);
-    this.text.scrollTop = line * (Math.floor(caret.offsetTop / line) - 1);
+  /** The source, each piece lit by how much the token to come looks at it. */
+  quote() {
+    const {source, words, language} = this.data;
+    this.source.hidden = !source;
+    if (!source) return;
+    const pieces = source.map(({piece, share}) => {
+      const shown = this.lit(make("span", "looked", piece), share);
+      shown.title = fill(words.looked, {token: piece, share: percent(share, language)});
+      return shown;
+    });
+    this.source.replaceChildren(make("p", "dim", words.source), make("div", "pieces", ...pieces), make("div", "target", make("p", "dim", words.target), this.swap));
   }
 
-  token({piece, share, rank, held}, place) {
-    const {words, at, language} = this.data, button = make("button", place < at ? "token" : "token ahead", piece);
-    const code = Math.round(255 * Math.sqrt(share));
-    const told = fill(words.token, {place: place + 1, token: piece, share: percent(share, language), rank});
+  write() {
+    const parts = this.data.parts.map(part => this[part.kind](part));
+    this.hush();
+    this.text.replaceChildren(...parts);
+    const here = this.text.querySelector(".caret, [aria-current]"), line = parseFloat(getComputedStyle(this.text).lineHeight);
+    if (here) this.text.scrollTop = line * (Math.floor(here.offsetTop / line) - 1);
+  }
+
+  given({piece}) {
+    return make("span", "given", piece);
+  }
+
+  caret() {
+    return make("span", "caret");
+  }
+
+  token({piece, share, rank, held, number}) {
+    const {words, at, language} = this.data, button = this.lit(make("button", number < at ? "token" : "token ahead", piece), share);
+    const told = fill(words.token, {place: number + 1, token: piece, share: percent(share, language), rank});
     button.type = "button";
     button.tabIndex = -1;
     button.title = told;
     button.setAttribute("aria-label", told);
     button.classList.toggle("held", held);
-    if (place === at) button.setAttribute("aria-current", "step");
-    button.style.setProperty("--lit", colour(SEQUENTIAL, code));
-    button.style.setProperty("--on", onColour(SEQUENTIAL, code));
-    button.onclick = () => this.press("go", place);
+    if (number === at) button.setAttribute("aria-current", "step");
+    button.onclick = () => this.press("go", number);
     return button;
+  }
+
+  /** An open blank: faint, what will stand there; under the pointer or the focus, what else could. */
+  slot({place, current, ahead, guesses}) {
+    const {language, words} = this.data, button = make("button", ahead ? "slot ahead" : "slot", ahead ? ahead.piece : "\u2003\u2003");
+    if (ahead) this.lit(button, ahead.share).classList.toggle("held", ahead.held);
+    button.type = "button";
+    button.setAttribute("aria-label", `${words.blank}: ${guesses.map(({piece, share}) => `${piece} ${percent(share, language)}`).join(", ")}`);
+    if (current) button.setAttribute("aria-current", "step");
+    button.onclick = () => this.press("choose", place);
+    button.onpointerenter = event => event.pointerType === "mouse" && this.tell(button, guesses);
+    button.onfocus = () => button.matches(":focus-visible") && this.tell(button, guesses);
+    button.onpointerleave = button.onblur = () => this.hush();
+    return button;
+  }
+
+  /** What the model expects in a blank, beside it. */
+  tell(button, guesses) {
+    const {language} = this.data, rows = guesses.map(({piece, share}) => {
+      const bar = make("i");
+      bar.style.width = `${100 * share}%`;
+      bar.style.background = colour(SEQUENTIAL, Math.round(90 + 165 * Math.sqrt(share)));
+      return make("li", "", make("span", "piece", piece), make("span", "track", bar), make("span", "share", percent(share, language)));
+    });
+    this.hint.replaceChildren(make("ol", "", ...rows));
+    this.hint.classList.add("shown");
+    const frame = this.root.getBoundingClientRect(), box = button.getBoundingClientRect(), room = frame.width - this.hint.offsetWidth - 8;
+    this.hint.style.left = `${Math.max(8, Math.min(box.left - frame.left, room))}px`;
+    this.hint.style.top = `${box.bottom - frame.top + 6}px`;
+  }
+
+  hush() {
+    this.hint.classList.remove("shown");
+  }
+
+  lit(element, share) {
+    const code = Math.round(255 * Math.sqrt(share));
+    element.style.setProperty("--lit", colour(SEQUENTIAL, code));
+    element.style.setProperty("--on", onColour(SEQUENTIAL, code));
+    return element;
   }
 
   // ---------------------------------------------------------------- playing
@@ -159,6 +233,7 @@ class Player {
     this.waiting = true;
     this.asked = performance.now();
     this.send.setTriggerValue("act", {act: name, at});
+    if (this.playing) this.next = setTimeout(() => this.act("step"), LOST);
   }
 
   toggled() {
@@ -182,15 +257,15 @@ class Player {
   }
 
   key(event) {
-    const own = event.target.matches("input") || (event.key === " " && event.target.closest(".keys"));
+    const own = event.target.matches("input") || (event.key === " " && event.target.closest(".keys, .slot, .swap"));
     if (own || event.ctrlKey || event.metaKey || event.altKey) return;
-    const {tokens, at} = this.data, {play, step} = this.buttons;
+    const {count, at} = this.data, {play, step} = this.buttons;
     const acts = {
       " ": () => play.disabled || this.toggled(),
       ArrowRight: () => step.disabled || this.press("step"),
       ArrowLeft: () => at && this.press("back"),
       Home: () => this.press("go", 0),
-      End: () => this.press("go", tokens.length),
+      End: () => this.press("go", count),
       r: () => this.press("restart"),
     };
     const wanted = acts[event.key] ?? acts[event.key.toLowerCase()];
@@ -201,16 +276,19 @@ class Player {
 
   // ---------------------------------------------------------------- the cache
 
-  /** A column a token, a row a layer: the prompt's, the new tokens', and some of what is still free. */
+  /** A column a token, a row a layer: the source's, the prompt's, the new tokens', and some of what is still free. */
   paintCells() {
-    const width = this.cells.clientWidth;
-    if (!this.data || !width) return;
-    const {tokens, capacity, layers, prompt} = this.data.cache, high = Math.max(3, Math.min(7, 36 / layers));
-    const room = Math.min(capacity, ROOMS.find(room => room > tokens) ?? capacity);
+    const width = this.cells.clientWidth, cache = this.data?.cache;
+    this.cells.hidden = !cache;
+    if (!cache || !width) return;
+    const {tokens, capacity, layers, prompt, source} = cache, high = Math.max(3, Math.min(7, 36 / layers));
+    const room = source + Math.min(capacity, ROOMS.find(room => room > tokens) ?? capacity);
     const pen = sharp(this.cells, width, layers * high), wide = width / room, gap = wide > 3 ? 1 : 0;
-    for (let place = 0; place < room; place++) {
-      pen.fillStyle = place >= tokens ? PLATE.hairline : colour(SEQUENTIAL, place < prompt ? 110 : place === tokens - 1 ? 245 : 190);
-      for (let layer = 0; layer < layers; layer++) pen.fillRect(place * wide, layer * high, Math.max(wide - gap, 0.6), high - 1);
+    for (let column = 0; column < room; column++) {
+      const place = column - source;
+      const shade = place < 0 ? 70 : place < prompt ? 110 : place === tokens - 1 ? 245 : 190;
+      pen.fillStyle = place >= tokens ? PLATE.hairline : colour(SEQUENTIAL, shade);
+      for (let layer = 0; layer < layers; layer++) pen.fillRect(column * wide, layer * high, Math.max(wide - gap, 0.6), high - 1);
     }
     this.cells.setAttribute("role", "img");
     this.cells.setAttribute("aria-label", this.data.words.cache);

@@ -1,0 +1,1 @@
+"""Families against the library that published them."""
