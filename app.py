@@ -11,9 +11,16 @@ from components.canvas.frame import frame
 from components.controls import header, opening, prompt
 from components.i18n import Words
 from components.page import UNREAD, Page, Session, guarded, note
-from components.pages import attention, families, generation, masks, paper, positions, size
+from components.pages import attention, change, embeddings, families, generation, heads, inside, layers, masks, paper, positions, size
 
-PAGES = (attention.PAGE, masks.PAGE, generation.PAGE, size.PAGE, families.PAGE, positions.PAGE, paper.PAGE)
+GROUPS = (
+    (attention.PAGE, inside.PAGE, layers.PAGE, heads.PAGE, embeddings.PAGE),
+    (change.PAGE, masks.PAGE),
+    (generation.PAGE,),
+    (size.PAGE, families.PAGE, positions.PAGE, paper.PAGE),
+)
+"""The pages as the menu has them: to look, to change, to write, to build."""
+PAGES = tuple(page for group in GROUPS for page in group)
 
 
 def main() -> None:
@@ -43,7 +50,7 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
     st.set_page_config(page_title=f"{chosen.title} · {words('shell.name')}")
     place = 0 if chosen is front else list(menu.values()).index(chosen)
     frame(words.language, palette.name, place)
-    header.header(words, palette, menu, opening.door)
+    header.header(words, palette, [{page.name: menu[page.name] for page in group} for group in GROUPS], opening.door)
     opening.opening(words)
     session = Session(words, palette, specimen, prompt.prompt(words, specimen) if PAGES[place].reads else UNREAD, menu)
     if refused:

@@ -123,10 +123,14 @@ def block(
 # ---------------------------------------------------------------- pictures and sentences
 
 
-def exhibit(session: Session, key: str, draw: Callable[[], Any], reading: str, table: Callable[[], DataFrame]) -> Any:
+def exhibit(
+    session: Session, key: str, draw: Callable[[], Any], reading: str, table: Callable[[], DataFrame], recipe: Callable[[], str] | None = None
+) -> Any:
     """A picture, its reading in one sentence, and its numbers in a drawer (made only when it is opened).
 
-    `draw` places the picture and what it returns is returned; `key` is unique on the page.
+    `draw` places the picture and what it returns is returned; `key` is unique on the page. `recipe` says, as lines of Python for a
+    notebook, how to compute the numbers again with `model/`: given `model`, `tokenizer`, `ids`, `source` and `trace` they leave a dict of
+    numpy arrays called `numbers`.
     """
     with st.container(key=f"exhibit-{key}", gap="small"):
         result = draw()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -61,16 +61,13 @@ def missing() -> bool:
     return compute.specimen_of(state.get(MODEL)) is None
 
 
-# ---------------------------------------------------------------- the row
+# ---------------------------------------------------------------- the rows
 
 
-def header(words: Words, palette: Palette, pages: Mapping[str, Any], door: Callable[[Words], None]) -> None:
-    """Draw the row; `pages` are the `st.Page` objects by name, `door` draws what stands beside the model."""
+def header(words: Words, palette: Palette, groups: Sequence[Mapping[str, Any]], door: Callable[[Words], None]) -> None:
+    """Draw both rows; `groups` are the `st.Page` objects by name as they belong together, `door` draws what stands beside the model."""
     with st.container(key="header", horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f'<p class="v-brand">{words("shell.name")}</p>', width="content")
-        with st.container(key="menu", horizontal=True, vertical_alignment="center", gap="small", width="content"):
-            for name, page in pages.items():
-                st.page_link(page, label=words(f"shell.menu.{name}"))
         with st.container(key="model", horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
             _model(words)
             door(words)
@@ -78,6 +75,16 @@ def header(words: Words, palette: Palette, pages: Mapping[str, Any], door: Calla
             _language(words)
             _theme(words, palette)
             _share(words, palette)
+        with st.container(key="menu", horizontal=True, vertical_alignment="center", gap="small"):
+            _menu(words, groups)
+
+
+def _menu(words: Words, groups: Sequence[Mapping[str, Any]]) -> None:
+    for number, pages in enumerate(groups):
+        if number:
+            st.html('<i class="v-gap" aria-hidden="true"></i>', width="content")
+        for name, page in pages.items():
+            st.page_link(page, label=words(f"shell.menu.{name}"))
 
 
 def _model(words: Words) -> None:

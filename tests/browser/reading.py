@@ -32,7 +32,8 @@ EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
 QUIET = 50  # milliseconds without a run, once what was waited for is there
 BEGIN = ENGLISH("shell.prompt.begin")
-ADDRESS = {"attention": "/", "masks": "/masks", "generation": "/generation", "size": "/size", "positions": "/positions", "families": "/families"}
+PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generation", "size", "positions", "families")
+ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
     "attention": ("theatre", "ledger"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
