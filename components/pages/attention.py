@@ -18,6 +18,7 @@ from components.canvas.ledger.arithmetic import of_cell
 from components.canvas.plate import visible
 from components.canvas.theatre import Choice, Scene
 from components.controls import where as places
+from components.controls.arithmetic import door
 from components.controls.prompt import predicted
 from components.i18n import Words
 from components.page import Page, Session, block, exhibit
@@ -167,6 +168,7 @@ def spectacle(session: Session, place: Place, maps: bytes, serial: int, anchor: 
         cell_in_words(words, place, numbers),
         lambda: vectors(words, place, numbers),
     )
+    door(session, f"{where.site(choice.layer, 'pattern')}[{choice.head},{choice.query},{choice.key or 0}]", "attention")
 
 
 def compose(session: Session, place: Place, maps: bytes, serial: int, anchor: Choice, choice: Choice, reading: HeadReading) -> Scene:
