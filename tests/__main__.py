@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from tests.browser.chromium import ensure
@@ -17,6 +17,8 @@ CHECKS = (
     ("types", [str(BIN / "pyright"), "--pythonpath", sys.executable]),
     ("import directions", [str(BIN / "lint-imports")]),
 )
+EVERYTHING = ("-n", "2", "--dist", "loadfile", "--durations", "15")
+"""Two files of tests at a time, for a browser mostly waits; each worker has a server and a Chromium of its own."""
 
 
 def main(arguments: list[str]) -> int:
@@ -26,18 +28,8 @@ def main(arguments: list[str]) -> int:
         print(f"{name}: {Path(command[0]).name}", flush=True)
         if status := subprocess.run(command, cwd=ROOT).returncode:
             return status
-    return subprocess.run([*PYTEST, *arguments], cwd=ROOT).returncode if arguments else side_by_side()
-
-
-def side_by_side() -> int:
-    """All tests, a browser's beside the others, for a browser mostly waits; what came of it is printed when the others have ended."""
-    with tempfile.TemporaryFile("w+") as said:
-        browser = subprocess.Popen([*PYTEST, "tests/browser"], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT)
-        status = subprocess.run([*PYTEST, "--ignore", "tests/browser"], cwd=ROOT).returncode
-        waited = browser.wait()
-        said.seek(0)
-        print(said.read(), flush=True)
-    return status or waited
+    quiet = {"OMP_NUM_THREADS": "1"} | os.environ
+    return subprocess.run([*PYTEST, *(arguments or EVERYTHING)], cwd=ROOT, env=quiet).returncode
 
 
 if __name__ == "__main__":

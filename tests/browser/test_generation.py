@@ -156,6 +156,17 @@ def test_it_plays_by_itself_until_it_is_paused(page: Page) -> None:
     stands(page, int(count) + 1, int(count) + 1)
 
 
+def test_a_player_that_is_put_on_the_page_anew_plays_on_and_can_be_paused(page: Page) -> None:
+    page.locator(".st-key-player .speed input").press("End")
+    press(page, "play")
+    expect(page.locator(".st-key-player .text button:nth-of-type(1)")).to_be_attached()
+    page.locator(".st-key-player .timeline").evaluate("node => node.replaceWith(node.cloneNode(false))")
+    expect(page.locator(".st-key-player .text button:nth-of-type(4)")).to_be_attached()
+    expect(page.locator(".st-key-player .keys .play")).to_have_attribute("aria-pressed", "true")
+    press(page, "play")
+    expect(page.locator(".st-key-player .keys .play")).to_have_attribute("aria-pressed", "false")
+
+
 def test_dials_act_on_the_bars_before_the_server_has_heard_of_it(page: Page) -> None:
     dials = page.locator(".st-key-dials .distribution")
     greedy = dials.evaluate(

@@ -13,17 +13,24 @@ const ROOMS = [64, 128, 256, 512], UNSEEN = 500;
 // Milliseconds after which a playing text takes its question for lost and asks again; the same step twice is one step.
 const LOST = 5_000;
 
+// Milliseconds in which a player that was taken off the page while it played is put back, and plays on.
+const ABSENT = 3_000;
+
+let latest = null;
+
 export default function (component) {
   const root = component.parentElement.querySelector(".timeline");
-  root.drawn ??= new Player(root);
+  root.drawn ??= latest = new Player(root, latest);
   root.drawn.receive(component);
   return () => root.drawn.leave();
 }
 
 class Player {
-  constructor(root) {
+  /** In the place of the one `before`, if there was one: a busy Streamlit may put the same player on the page anew. */
+  constructor(root, before) {
     this.root = root;
-    this.playing = false;
+    this.playing = Boolean(before?.interrupted());
+    this.asked = performance.now();
     this.waiting = false;
     this.source = make("div", "source");
     this.text = make("div", "text");
@@ -295,8 +302,15 @@ class Player {
   }
 
   leave() {
+    this.left ??= this.playing ? performance.now() : -Infinity;
     this.pause();
     this.watch.disconnect();
+  }
+
+  /** Ends it; whether it played until a moment ago. */
+  interrupted() {
+    this.leave();
+    return performance.now() - this.left < ABSENT;
   }
 }
 
