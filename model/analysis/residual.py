@@ -162,11 +162,11 @@ def attribution(trace: Trace, at: int, tokens: tuple[int, ...]) -> Attribution:
     _refuse_outside(config, at, len(trace.ids), tokens)
     u, offsets = _before_the_head(trace, at, tokens)
     stack, depth = config.main, config.layers
-    heads = {branch: np.zeros((len(tokens), depth, config.attention.heads), np.float32) for branch in _branches(config)}
-    biases = {branch: np.zeros((len(tokens), depth), np.float32) for branch in heads}
+    heads: dict[Branch, Floats] = {branch: np.zeros((len(tokens), depth, config.attention.heads), np.float32) for branch in _branches(config)}
+    biases: dict[Branch, Floats] = {branch: np.zeros((len(tokens), depth), np.float32) for branch in heads}
     mlp = np.zeros((len(tokens), depth), np.float32)
     for layer in reversed(range(depth)):
-        for part, norm in _undone(config, trace.model.stack(stack).blocks[layer % len(trace.model.stack(stack).blocks)]):
+        for part, norm in _undone(trace.model, layer):
             if norm is not None:
                 u, offset = _through(norm, u, _summed(trace, layer, part, at))
                 offsets = offsets + offset
@@ -211,9 +211,11 @@ def _held(config: Config) -> Iterator[Held]:
         yield "norms on the way"
 
 
-def _undone(config: Config, block: Block) -> Iterator[tuple[Literal["attn", "cross", "mlp"], nn.Module | None]]:
+def _undone(model: Transformer, layer: int) -> Iterator[tuple[Literal["attn", "cross", "mlp"], nn.Module | None]]:
     """A block's additions from the last to the first, each with the norm that its sum goes through, where norms stand after the sums."""
-    after = config.arrangement == Serial(norm_place="after")
+    after, blocks = model.config.arrangement == Serial(norm_place="after"), model.stack().blocks
+    block = blocks[layer % len(blocks)]
+    assert isinstance(block, Block)
     yield "mlp", block.norm2 if after else None
     if block.cross is not None:
         yield "cross", block.cross_norm if after else None
