@@ -142,7 +142,7 @@ def test_the_overview_holds_every_map_whole_and_points_into_it(config: Config, w
 
 
 def test_a_wide_map_is_pooled_by_squares() -> None:
-    maps = np.random.default_rng(0).random((2, 5, 9)).astype(np.float32)
+    maps = torch.rand(2, 5, 9, generator=torch.Generator().manual_seed(0))
     small = pooled(maps, 4)
     assert small.shape == (2, 2, 3)
     assert small[1, 1, 2] == maps[1, 4:, 8:].max()

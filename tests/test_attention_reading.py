@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.analysis.attention import Cell, arithmetic, credits, one_head, overview, pooled
+from model.analysis.attention import Cell, arithmetic, credits, one_head, overview, pooled, thumbnail
 from model.analysis.places import Where
 from model.config import Alibi, Attention, Config, GatedMlp, Learned, NoPositions, Parallel, RMSNorm, Rotary, Serial
 from model.errors import Refusal
@@ -136,18 +137,38 @@ def test_long_texts_whose_maps_were_not_kept_read_the_same(config: Config) -> No
     at = Cell(1, 2, 299, 17)
     np.testing.assert_allclose(arithmetic(long, at).scores, arithmetic(kept, at).scores, atol=1e-5)
     np.testing.assert_allclose(one_head(long, 1, 2).pattern, kept["decoder.blocks.1.attn.pattern"][2], atol=1e-6)
-    small = overview(long)
-    assert small.block == 5
-    assert small.maps.shape == (2, config.attention.heads, 60, 60)
+
+
+@pytest.mark.parametrize("spec", ["causal", "window(9)", "causal & pad_left(70)", "bidirectional"])
+@pytest.mark.parametrize("name", ["rotary, half turned, grouped", "alibi, multi-query, biases"])
+def test_the_small_maps_of_a_long_text_are_the_largest_of_every_square_of_the_whole_ones(name: str, spec: str) -> None:
+    long, side = trace_of(CONFIGS[name], 300, spec), 60
+    glance = overview(long, 64)
+    assert glance.block == 5
+    for layer in range(2):
+        whole = long.pattern(layer).numpy()
+        squares = whole.reshape(len(whole), side, 5, side, 5).max((2, 4))
+        np.testing.assert_allclose(glance.maps[layer], squares, atol=1e-6)
+        np.testing.assert_allclose(glance.sinks[layer], whole[:, 1:, 0].mean(1), atol=1e-6)
+    assert glance.telling == overview(replace(long, sites=long.sites | _patterns(long)), 64).telling
+
+
+def _patterns(trace: Trace) -> dict[str, Tensor]:
+    return {f"decoder.blocks.{layer}.attn.pattern": trace.pattern(layer) for layer in range(2)}
+
+
+@pytest.mark.parametrize(("layers", "heads", "side"), [(12, 12, 64), (16, 16, 64), (40, 40, 25), (96, 128, 16)])
+def test_many_heads_share_the_room_of_their_small_maps(layers: int, heads: int, side: int) -> None:
+    assert thumbnail(layers, heads) == side
 
 
 def test_pooling_keeps_every_peak_in_its_square() -> None:
-    maps = np.random.default_rng(0).random((3, 10, 10)).astype(np.float32)
+    maps = torch.rand(3, 10, 10, generator=torch.Generator().manual_seed(0))
     small = pooled(maps, 4)
     assert small.shape == (3, 3, 3)
     for row in range(3):
         for column in range(3):
-            np.testing.assert_array_equal(small[:, row, column], maps[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].max((1, 2)))
+            np.testing.assert_array_equal(small[:, row, column], maps[:, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4].amax((1, 2)))
 
 
 def test_the_overview_measures_the_sink_and_loses_nothing_of_a_short_map() -> None:

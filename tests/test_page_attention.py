@@ -21,7 +21,7 @@ from components.i18n import LANGUAGES, Words
 from components.pages import attention
 from components.pages.attention import Place, Wanted, head_in_words, pairs, settle, vectors
 from model import checkpoints
-from model.analysis.attention import Cell, arithmetic, one_head, overview
+from model.analysis.attention import Cell, Overview, arithmetic, one_head, overview, thumbnail
 from model.analysis.places import Where
 from model.config import Alibi, Attention, Config, PlainMlp
 from model.errors import Refusal
@@ -150,6 +150,17 @@ def test_of_a_long_text_the_exact_map_of_the_chosen_head_travels_beside_the_smal
     np.testing.assert_allclose(plate.unrooted(list(planes)), pattern, atol=2e-5)
     thumb = np.frombuffer(small, np.uint8)[: 6 * side * side].reshape(3, 2, side, side)[2, 1]
     np.testing.assert_allclose(plate.unrooted([thumb]), pattern.reshape(side, 2, side, 2).max((1, 3)), atol=4e-3)
+
+
+@pytest.mark.parametrize(("layers", "heads"), [(12, 12), (40, 40)])
+def test_every_head_of_a_thousand_tokens_fits_into_six_megabytes_even_of_pure_noise(layers: int, heads: int) -> None:
+    noise, side = np.random.default_rng(0), thumbnail(layers, heads)
+    small = noise.random((layers, heads, side, side), np.float32)
+    glance = Overview(small, -(-1_024 // side), noise.random((layers, heads), np.float32), (0, 0, 0))
+    maps = theatre.pack_all(glance, noise.random((1_024, 1_024)) < 0.5)
+    exact = theatre.pack_one(noise.random((1_024, 1_024), np.float32))
+    assert not theatre.whole(maps)
+    assert len(maps) + len(exact) <= 6 * compute.MEGABYTE
 
 
 # ---------------------------------------------------------------- what is chosen

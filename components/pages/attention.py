@@ -22,7 +22,7 @@ from components.controls.arithmetic import door
 from components.controls.prompt import predicted
 from components.i18n import Words
 from components.page import Page, Session, block, exhibit
-from model.analysis.attention import Cell, CellArithmetic, HeadReading, arithmetic, one_head, overview
+from model.analysis.attention import Cell, CellArithmetic, HeadReading, arithmetic, one_head, overview, thumbnail
 from model.analysis.places import Where
 from model.config import Decoder, Encoder, Serial
 from model.trace import Trace
@@ -139,8 +139,9 @@ def _matters(session: Session) -> int | None:
 
 def pack_maps(trace: Trace, where: Where, at: int | None = None) -> bytes:
     """Every head of a trace in one place, as the theatre receives them."""
-    allowed = trace.allowed(where.branch, where.stack)
-    return theatre.pack_all(overview(trace, theatre.SMALL, where, at), allowed.numpy())
+    config, allowed = trace.model.config, trace.allowed(where.branch, where.stack)
+    side = thumbnail(config.depths[where.stack], config.attention.heads)
+    return theatre.pack_all(overview(trace, side, where, at), allowed.numpy())
 
 
 @block
@@ -184,7 +185,7 @@ def compose(session: Session, place: Place, maps: bytes, serial: int, anchor: Ch
         maps=maps,
         choice=anchor,
     )
-    if max(reading.queries, reading.keys) <= theatre.SMALL:
+    if theatre.whole(maps):
         return scene
     stage = (choice.layer, choice.head)
     exact = compute.packed("attention.map", *key, stage, make=lambda: theatre.pack_one(reading.pattern))

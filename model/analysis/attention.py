@@ -24,6 +24,9 @@ from model.trace import Trace
 Floats = NDArray[np.float32]
 Booleans = NDArray[np.bool_]
 
+BAND = 64  # queries worked out at a time: their weights stay in a processor’s cache
+CELLS = 1 << 20  # cells of all small maps together
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -53,16 +56,82 @@ class Overview:
 
 
 def overview(trace: Trace, side: int = 64, where: Where | None = None, at: int | None = None) -> Overview:
-    """Every head's map at no more than `side` cells a side; `at` is the query that matters, where there is one."""
+    """Every head's map at no more than `side` cells a side; `at` is the query that matters, where there is one. Of a long text no map
+    is ever whole in memory: each is worked out a band of queries at a time, and only what is said here stays."""
     where = where or Where(trace.model.config.main)
     block, queries = -(-max(map(len, sides(trace, where))) // side), _telling_queries(trace, where, at)
-    maps, sinks, rows = [], [], []
-    for pattern in _patterns(trace, where):
-        maps.append(pooled(pattern, block))
-        elsewhere = slice(1, None) if where.branch == "attn" and pattern.shape[1] > 1 else slice(None)
-        sinks.append(pattern[:, elsewhere, 0].mean(1))
-        rows.append(pattern[:, queries])
-    return Overview(np.stack(maps), block, np.stack(sinks), _tell(trace, where, queries, np.stack(rows)))
+    glances = [_glance(trace, where, layer, block) for layer in range(trace.model.config.depths[where.stack])]
+    maps, firsts, decided = (np.stack(part) for part in zip(*glances, strict=True))
+    elsewhere = slice(1, None) if where.branch == "attn" and firsts.shape[-1] > 1 else slice(None)
+    sinks = firsts[..., elsewhere].mean(-1)
+    return Overview(maps, block, sinks, _tell(trace, where, queries, firsts[..., queries], decided[..., queries]))
+
+
+def thumbnail(layers: int, heads: int) -> int:
+    """The cells a side that so many heads' small maps may have, that all of them together stay a picture and not a download: 64 up to
+    256 heads, then as many as hold `CELLS` together, and never fewer than 16."""
+    return max(16, min(64, math.isqrt(CELLS // (layers * heads))))
+
+
+@torch.no_grad()
+def _glance(trace: Trace, where: Where, layer: int, block: int) -> tuple[Floats, Floats, Floats]:
+    """One layer: its maps pooled, (H, rows, columns), and of each query, (H, T), the weight of the first key and the largest weight of any
+    key that is neither the first nor the query's own."""
+    bands = [_seen(pattern, start, block, where) for start, pattern in _bands(trace, where, layer, block)]
+    small, first, decided = (_numpy(torch.cat(part, 1)) for part in zip(*bands, strict=True))
+    return small, first, decided
+
+
+def _seen(pattern: Tensor, start: int, block: int, where: Where) -> tuple[Tensor, Tensor, Tensor]:
+    """What `_glance` says, of the queries from `start` on: `pattern` (H, queries, S), which is written into."""
+    small, first = pooled(pattern, block), pattern[..., 0].clone()
+    pattern[..., 0] = 0
+    if where.branch == "attn":
+        pattern.diagonal(start, -2, -1).zero_()
+    decided = pattern.amax(-1)
+    if start == 0:
+        decided[:, :1] = 0
+    return small, first, decided
+
+
+def _bands(trace: Trace, where: Where, layer: int, block: int) -> Iterator[tuple[int, Tensor]]:
+    """A layer's maps a band of queries at a time: where the band starts, and (H, queries, S). The bands start at multiples of `block`."""
+    kept, queries = trace.sites.get(where.site(layer, "pattern")), len(sides(trace, where)[0])
+    step = block * max(1, BAND // block)
+    if kept is not None:
+        yield from ((start, kept[:, start : start + step].float().clone()) for start in range(0, queries, step))
+        return
+    attention = trace.model.config.attention
+    q = trace[where.site(layer, "q")] * (attention.size**-0.5 if attention.scaled else 1)
+    k = trace[where.site(layer, "k")].repeat_interleave(attention.heads // attention.kv_heads, 0).mT
+    bias, allowed = _biases(trace, where), trace.allowed(where.branch, where.stack)
+    for start in range(0, queries, step):
+        band = slice(start, start + step)
+        yield start, _weights(q[:, band], k, None if bias is None else bias[:, band], allowed[..., band, :])
+
+
+def _weights(q: Tensor, k: Tensor, bias: Tensor | None, allowed: Tensor) -> Tensor:
+    """The pattern of some queries: (H, queries, S). Keys behind the last that any of them may look at are not even scored."""
+    seen = allowed.flatten(0, -2).any(0).nonzero()
+    reach = int(seen[-1]) + 1 if len(seen) else 0
+    found = q.new_zeros(*q.shape[:2], k.shape[-1])
+    scores = q @ k[..., :reach]
+    if bias is not None:
+        scores += bias[..., :reach]
+    forbidden = ~allowed[..., :reach]
+    weights = scores.masked_fill_(forbidden, -math.inf).softmax(-1)
+    found[..., :reach] = weights.masked_fill_(forbidden.all(-1, keepdim=True), 0)
+    return found
+
+
+def pooled(maps: Tensor, block: int) -> Tensor:
+    """The largest weight of every `block` × `block` square: (…, T, S) to (…, ceil(T / block), ceil(S / block))."""
+    if block == 1:
+        return maps.clone()
+    high, wide = maps.shape[-2:]
+    padded = torch.nn.functional.pad(maps, (0, -wide % block, 0, -high % block))
+    rows = padded.unflatten(-2, (-1, block)).amax(-2)  # first along the axis that is not contiguous: whole rows at once
+    return rows.unflatten(-1, (-1, block)).amax(-1)
 
 
 def _telling_queries(trace: Trace, where: Where, at: int | None) -> slice:
@@ -73,29 +142,21 @@ def _telling_queries(trace: Trace, where: Where, at: int | None) -> slice:
     return slice(0, None) if chosen is None else slice(chosen, chosen + 1)
 
 
-def _tell(trace: Trace, where: Where, queries: slice, rows: Floats) -> tuple[int, int, int]:
-    """The (layer, head, query) worth looking at first, `rows` (L, H, queries, S) being these queries' weights.
+def _tell(trace: Trace, where: Where, queries: slice, firsts: Floats, decided: Floats) -> tuple[int, int, int]:
+    """The (layer, head, query) worth looking at first, of these queries: what they give the first key, and the most they give any other
+    than it and themselves, both (L, H, queries).
 
     In the stack that leads to the logits: of what a query took from anywhere but the sink, the head that spoke most for its likeliest
     token (see `credits`). In the other one: the head that looks most decidedly at some other token than the first, over all queries.
     """
     if where.stack == trace.model.config.main:
-        score = credits(trace, where, queries) * (1 - rows[..., 0])
+        score = credits(trace, where, queries) * (1 - firsts)
         best = score.max(-1)
     else:
-        score = _decided(rows, queries)
+        score = decided
         best = score.mean(-1)
     layer, head = divmod(int(best.argmax()), best.shape[1])
     return layer, head, queries.start + int(score[layer, head].argmax())
-
-
-def _decided(rows: Floats, queries: slice) -> Floats:
-    """The largest weight of each query but the first on a key that is neither the first nor itself: (L, H, queries)."""
-    others, places = rows.copy(), np.arange(rows.shape[2])
-    others[..., 0] = 0
-    others[:, :, places, places + queries.start] = 0
-    others[:, :, places + queries.start == 0] = 0
-    return others.max(-1)
 
 
 @torch.no_grad()
@@ -134,16 +195,6 @@ def _gradients(trace: Trace, queries: slice) -> Tensor:
         read = read.detach().requires_grad_()
         logits = model.head(read[None], model.embed.token.weight)[0].gather(-1, likeliest[:, None])
         return torch.autograd.grad(logits.sum(), read)[0]
-
-
-def pooled(maps: Floats, block: int) -> Floats:
-    """The largest weight of every `block` × `block` square: (…, T, S) to (…, ceil(T / block), ceil(S / block))."""
-    if block == 1:
-        return maps
-    rows, columns = (-(-size // block) for size in maps.shape[-2:])
-    lacking = [(0, rows * block - maps.shape[-2]), (0, columns * block - maps.shape[-1])]
-    padded = np.pad(maps, [(0, 0)] * (maps.ndim - 2) + lacking)
-    return padded.reshape(*maps.shape[:-2], rows, block, columns, block).max((-3, -1))
 
 
 # ---------------------------------------------------------------- one head, one token
@@ -305,11 +356,6 @@ def arithmetic(trace: Trace, at: Cell, where: Where | None = None) -> CellArithm
     )
 
 
-def _patterns(trace: Trace, where: Where) -> Iterator[Floats]:
-    """Every layer's maps, (H, T, S), one layer at a time."""
-    return (_numpy(trace.pattern(layer, where.branch, where.stack)) for layer in range(trace.model.config.depths[where.stack]))
-
-
 def _pattern(trace: Trace, where: Where, layer: int, head: int) -> Floats:
     """One head's map: the one the trace kept, or worked out without its neighbours'."""
     kept = trace.sites.get(where.site(layer, "pattern"))
@@ -332,11 +378,16 @@ def _scores(trace: Trace, where: Where, layer: int, head: int, queries: slice = 
 
 def _bias(trace: Trace, where: Where, head: int, queries: slice) -> Tensor | None:
     """What positions add to some of a head's scores, (queries, S); `None` where they enter elsewhere."""
+    added = _biases(trace, where)
+    return None if added is None else added[head, queries]
+
+
+def _biases(trace: Trace, where: Where) -> Tensor | None:
+    """The same of every head and query: (H, T, S)."""
     if where.branch == "cross":
         return None
     length = len(sides(trace, where)[0])
-    bias = trace.model.stack(where.stack).bias(length, length, trace.logits)
-    return None if bias is None else bias[head, queries]
+    return trace.model.stack(where.stack).bias(length, length, trace.logits)
 
 
 def _allowed(trace: Trace, where: Where, head: int) -> Booleans:

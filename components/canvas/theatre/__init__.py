@@ -24,8 +24,6 @@ from model.analysis.attention import Overview
 from model.errors import Refusal
 
 HERE = Path(__file__).parent
-SMALL = 64  # cells a side of a thumbnail, and so the tokens up to which every map is sent whole
-
 OWN = ("heads", "heads_note", "layer", "head", "thumb", "stage", "sink_note", "looks", "looked", "column_note")
 OWN += ("dense", "sink", "scale_sink", "pooled", "about", "map", "map_keys", "text_keys", "expected")
 
@@ -85,6 +83,11 @@ def telling(maps: bytes) -> tuple[int, int, int]:
     """The layer, head and query that `pack_all` noted as worth looking at first."""
     layer, head, query = plate.split(maps)[0]["telling"]
     return layer, head, query
+
+
+def whole(maps: bytes) -> bool:
+    """Whether what `pack_all` wrote holds every map exactly, because the text is no longer than a small map is wide."""
+    return plate.split(maps)[0]["block"] == 1
 
 
 def pack_one(pattern: NDArray[np.float32]) -> bytes:
