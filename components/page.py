@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
+import numpy as np
 import streamlit as st
 
 from components import permalink, theme
 from components.i18n import Words
 from components.state import Field
+from components.takeaway import numbers, picture
 from components.theme import Palette
 from model.errors import Refusal
 
@@ -135,23 +137,36 @@ def exhibit(
     with st.container(key=f"exhibit-{key}", gap="small"):
         result = draw()
         read_aloud(reading)
-        drawer = st.expander(session.words("shell.numbers.title"), key=f"numbers-{key}", on_change="rerun")
-        if drawer.open:
+        with st.container(key=f"drawer-{key}", horizontal=True, vertical_alignment="top", gap="small"):
+            drawer = st.expander(session.words("shell.numbers.title"), key=f"numbers-{key}", on_change="rerun")
+            away = st.popover(session.words("takeaway.button"), key=f"away-{key}", on_change="rerun", type="tertiary")
+        frame = table() if drawer.open or away.open else None
+        if frame is not None and drawer.open:
             with drawer:
-                _numbers(session, key, table())
+                _numbers(session, key, frame)
+        if frame is not None and away.open:
+            with away:
+                _files(session, key, frame)
     return result
 
 
 def _numbers(session: Session, key: str, frame: DataFrame) -> None:
     st.dataframe(frame, hide_index=True, height=min(38 + 35 * max(len(frame), 1), 320), key=f"table-{key}")
-    st.download_button(
-        session.words("shell.numbers.download"),
-        frame.to_csv(index=False).encode("utf-8-sig"),
-        file_name=f"vitrine-{key}.csv",
-        mime="text/csv",
-        key=f"csv-{key}",
-        on_click="ignore",
-    )
+    _file(session.words("shell.numbers.download"), numbers.csv(frame), f"vitrine-{key}.csv", "text/csv", f"csv-{key}", width="content")
+
+
+def _files(session: Session, key: str, frame: DataFrame) -> None:
+    """The picture and its numbers, a file each."""
+    words, name = session.words, f"vitrine-{key}"
+    picture.buttons(words, f"picture-{key}", key, name)
+    _file(words("takeaway.csv"), numbers.csv(frame), f"{name}.csv", "text/csv", f"away-csv-{key}")
+    beside = {"ids": session.prompt.ids} | ({"source": session.prompt.source_ids} if session.prompt.source else {})
+    arrays = numbers.npz(frame, **{name: np.array(ids, np.int64) for name, ids in beside.items()})
+    _file(words("takeaway.npz"), arrays, f"{name}.npz", "application/octet-stream", f"npz-{key}")
+
+
+def _file(label: str, data: bytes, name: str, kind: str, key: str, width: Literal["content", "stretch"] = "stretch") -> None:
+    st.download_button(label, data, file_name=name, mime=kind, key=key, on_click="ignore", width=width)
 
 
 def read_aloud(sentence: str) -> None:

@@ -49,14 +49,56 @@ function sharp(canvas, width, height) {
   canvas.style.height = `${height}px`;
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return context;
+  return new Pen(context, (canvas.tape = {width, height, ratio, calls: []}));
+}
+
+/** A pen that draws and keeps a tape of what it drew, from which the same picture can be written as vectors (components/takeaway). The tape
+ * lies on the canvas; an entry is a name and its arguments, a property's name ends in "=". */
+class Pen {
+  constructor(context, tape) {
+    this.context = context;
+    this.tape = tape;
+  }
+
+  get canvas() {
+    return this.context.canvas;
+  }
+
+  /** A pattern remembers its tile, which has a tape of its own. */
+  createPattern(tile, repetition) {
+    return Object.assign(this.context.createPattern(tile, repetition), {tile});
+  }
+
+  clearRect(x, y, width, height) {
+    this.context.clearRect(x, y, width, height);
+    if (x <= 0 && y <= 0 && x + width >= this.tape.width && y + height >= this.tape.height) this.tape.calls = this.tape.calls.filter(([name]) => name.endsWith("="));
+    else this.tape.calls.push(["clearRect", x, y, width, height]);
+  }
+}
+
+const TAPED = "save restore translate rotate scale transform beginPath closePath moveTo lineTo bezierCurveTo quadraticCurveTo arc ellipse rect roundRect";
+const ALSO_TAPED = "fill stroke clip fillRect strokeRect fillText strokeText drawImage putImageData setLineDash";
+const ASKED = "measureText createImageData getImageData getLineDash getTransform isPointInPath";
+const HELD = "fillStyle strokeStyle lineWidth lineCap lineJoin miterLimit lineDashOffset globalAlpha font textAlign textBaseline direction imageSmoothingEnabled";
+
+for (const name of `${TAPED} ${ALSO_TAPED}`.split(" ")) {
+  Pen.prototype[name] = function (...given) {
+    this.tape.calls.push([name, ...given]);
+    return this.context[name](...given);
+  };
+}
+for (const name of ASKED.split(" ")) Pen.prototype[name] = function (...given) { return this.context[name](...given); };
+for (const name of HELD.split(" ")) {
+  const get = function () { return this.context[name]; };
+  const set = function (value) { this.tape.calls.push([`${name}=`, value]); this.context[name] = value; };
+  Object.defineProperty(Pen.prototype, name, {get, set});
 }
 
 /** Fine slanting lines on the plate: what may not be looked at. */
 function hatch(context) {
   const tile = document.createElement("canvas");
   tile.width = tile.height = 6;
-  const pen = tile.getContext("2d");
+  const pen = new Pen(tile.getContext("2d"), (tile.tape = {width: 6, height: 6, ratio: 1, calls: []}));
   pen.strokeStyle = PLATE.dim;
   pen.globalAlpha = 0.28;
   pen.beginPath();
