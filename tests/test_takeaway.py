@@ -26,7 +26,8 @@ def test_an_npz_gives_every_column_back_without_pickle() -> None:
 
 
 def test_a_column_of_numbers_and_gaps_stays_numbers_and_any_other_becomes_text() -> None:
-    with np.load(io.BytesIO(numbers.npz(pd.DataFrame({"a": [1, None, 2.5], "b": pd.Series([1, "x", None], dtype=object)}))), allow_pickle=False) as found:
+    frame = pd.DataFrame({"a": [1, None, 2.5], "b": pd.Series([1, "x", None], dtype=object)})
+    with np.load(io.BytesIO(numbers.npz(frame)), allow_pickle=False) as found:
         np.testing.assert_array_equal(found["a"], [1, np.nan, 2.5])
         assert found["b"].tolist() == ["1", "x", ""]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 BOM = "utf-8-sig"  # spreadsheets read UTF-8 only behind its mark
 
@@ -25,13 +25,12 @@ def csv(frame: DataFrame) -> bytes:
 def npz(frame: DataFrame, **beside: NDArray[Any]) -> bytes:
     """A table's columns by their titles, and what else is given, as `numpy.load` opens them: numbers as numbers, all else as text;
     nothing in it needs pickle."""
-    columns = {str(title): array(frame[title]) for title in frame.columns}
+    columns = {str(title): array(frame[title].to_numpy()) for title in frame.columns}
     return packed(columns | {name: np.asarray(values) for name, values in beside.items()})
 
 
-def array(column: Series) -> NDArray[Any]:
+def array(values: NDArray[Any]) -> NDArray[Any]:
     """A column as numbers or, where it holds anything else, as text."""
-    values = column.to_numpy()
     if values.dtype.kind in "biuf":
         return values
     if all(isinstance(value, int | float | np.number) or value is None for value in values):
