@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import cast
 
-import torch
-from torch import Tensor
-
+from model.config import Config, Kind
 from model.errors import Refusal
-from model.trace import Trace
 
 LONGEST = 96
 _WRITTEN = re.compile(r"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*)\[(\d{1,6}(?:,\d{1,6}){0,3})\]", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A site taken apart: its stack, its layer (0 outside the blocks) and its leaf, the part that is the same in every layer."""
+
+    stack: Kind
+    layer: int
+    leaf: str
+
+    @classmethod
+    def of(cls, site: str, config: Config) -> Place:
+        """The place of a site, `head.…` and `logits` belonging to the stack that leads to them."""
+        stack, _, rest = site.partition(".")
+        if stack not in config.depths:
+            return cls(config.main, 0, site)
+        if not rest.startswith("blocks."):
+            return cls(cast(Kind, stack), 0, rest)
+        _, layer, leaf = rest.split(".", 2)
+        return cls(cast(Kind, stack), int(layer), leaf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,29 +50,3 @@ class Number:
 
     def __str__(self) -> str:
         return f"{self.site}[{','.join(map(str, self.index))}]"
-
-    @property
-    def leaf(self) -> str:
-        """What stands there, whatever the stack and the layer: `attn.pattern`, `embed.sum`, `encoder.norm`, `logits`."""
-        parts = self.site.split(".")
-        return ".".join(parts[3:] if parts[1:2] == ["blocks"] else parts[1:] if "embed" in parts else parts)
-
-
-@torch.no_grad()
-def value(trace: Trace, number: Number) -> float:
-    """The number itself. Raises `Refusal` where this model has no such site, or this text no such place in it."""
-    found = standing(trace, number.site)
-    if len(number.index) != found.dim() or any(at >= size for at, size in zip(number.index, found.shape, strict=True)):
-        shape = " × ".join(map(str, found.shape))
-        raise Refusal("derivation.index", "{site} is {shape} here, counted from 0; got {given}", site=number.site, shape=shape, given=str(number))
-    return float(found[number.index])
-
-
-def standing(trace: Trace, site: str) -> Tensor:
-    """What stands at a site, without a batch axis. Raises `Refusal` where this model has no such site."""
-    if site == "logits":
-        return trace.logits
-    try:
-        return trace[site]
-    except (KeyError, ValueError, IndexError, Refusal) as missing:
-        raise Refusal("derivation.site", "this model has no {site}", site=site) from missing

@@ -1,0 +1,94 @@
+"""Every number of a pass follows from its operands, in every configuration, and every way back ends at a lookup."""
+
+from __future__ import annotations
+
+import math
+import random
+from functools import cache
+
+import pytest
+import torch
+
+from model.analysis.derivation import Derivation, Number, Weight, derive, shape_of, shapes, value
+from model.config import Config, EncoderDecoder
+from model.errors import Refusal
+from model.trace import Trace, Tracer, sites
+from model.transformer import Transformer
+from tests.configs import EVERY, told
+
+TEXT, SOURCE = (7, 11, 2, 29, 53, 11), (5, 60, 19, 3)
+configured = pytest.mark.parametrize("config", EVERY, ids=told)
+
+
+@cache
+def traced(config: Config) -> Trace:
+    """A text in a random model whose gains and biases are random too, so that none of them can be forgotten."""
+    model = Transformer(config, seed=1).eval().requires_grad_(False)
+    generator = torch.Generator().manual_seed(2)
+    for weight in model.parameters():
+        if weight.dim() == 1:
+            weight.add_(torch.randn(weight.shape, generator=generator) * 0.3)
+    source = torch.tensor(SOURCE) if isinstance(config.form, EncoderDecoder) else None
+    return Tracer(model).trace(torch.tensor(TEXT), source=source, keep=("*",), maps="all")
+
+
+def some(trace: Trace, site: str, count: int) -> list[Number]:
+    """A few numbers of a site, the same each time."""
+    draw, shape = random.Random(site), shape_of(trace, site)
+    return [Number(site, tuple(draw.randrange(size) for size in shape)) for _ in range(count)]
+
+
+def close(one: float, other: float, scale: float) -> bool:
+    return one == other or math.isclose(one, other, rel_tol=1e-5, abs_tol=1e-5 * scale)
+
+
+def size(derivation: Derivation) -> float:
+    """The largest of what was added: floating point is exact only up to a share of that."""
+    return max([1.0, *(abs(term.amount) for term in derivation.terms if math.isfinite(term.amount))])
+
+
+@configured
+def test_terms_add_up_to_the_value_at_every_site(config: Config) -> None:
+    trace = traced(config)
+    for site in shapes(config):
+        for number in some(trace, site, 3):
+            derivation = derive(trace, number)
+            assert close(derivation.worked, derivation.value, size(derivation)), number
+            listed = sum(term.amount for term in derivation.terms[:4]) + derivation.rest(4)
+            assert close(listed, derivation.total, size(derivation)), number
+
+
+@configured
+def test_operands_are_the_traces_and_the_models_own_numbers(config: Config) -> None:
+    trace, weights = traced(config), traced(config).model.state_dict()
+    for site in shapes(config):
+        for factor in derive(trace, some(trace, site, 1)[0]).operands:
+            match factor.source:
+                case Number():
+                    assert close(factor.value, value(trace, factor.source), 1.0), factor
+                case Weight(name, index):
+                    assert factor.value == float(weights[name][index])
+
+
+@configured
+def test_every_way_back_from_a_logit_ends_where_nothing_is_left_to_follow(config: Config) -> None:
+    trace = traced(config)
+    for choice in range(4):
+        number, draw, seen = Number("logits", (5, 17)), random.Random(choice), set()
+        while sources := derive(trace, number).sources:
+            assert number not in seen
+            seen.add(number)
+            number = draw.choice(sources)
+        assert number.site.partition(".")[2] in ("embed.token", "embed.position", "embed.segment")
+
+
+@configured
+def test_every_listed_site_can_be_derived(config: Config) -> None:
+    assert {site.name for site in sites(Transformer(config))} <= shapes(config).keys()
+
+
+def test_a_number_that_is_not_there_is_refused() -> None:
+    trace = traced(EVERY[0])
+    for missing in ("logits[0]", "logits[6,0]", "logits[0,0,0]", "decoder.blocks.3.before[0,0]", "encoder.norm[0,0]", "decoder.blocks.x.before[0,0]"):
+        with pytest.raises(Refusal):
+            derive(trace, Number.parse(missing))
