@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.controls.arithmetic import CELL, LONGEST, TRAIL
-from model.analysis.derivation import Number
+from model.analysis.derivation import Number, Place
+from model.config import Config, EncoderDecoder
 from model.errors import Refusal
 
 SITES = ("logits", "decoder.norm", "encoder.blocks.0.mlp.hidden", "decoder.blocks.11.cross.pattern", "decoder.embed.sum", "head.narrow")
@@ -44,13 +45,14 @@ def test_a_forged_trail_is_refused(forged: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "leaf"),
+    ("site", "place"),
     [
-        ("decoder.blocks.2.attn.pattern[1]", "attn.pattern"),
-        ("encoder.embed.sum[1]", "embed.sum"),
-        ("encoder.norm[1]", "encoder.norm"),
-        ("logits[1]", "logits"),
+        ("decoder.blocks.2.attn.pattern", Place("decoder", 2, "attn.pattern")),
+        ("encoder.embed.sum", Place("encoder", 0, "embed.sum")),
+        ("encoder.norm", Place("encoder", 0, "norm")),
+        ("head.transform", Place("decoder", 0, "head.transform")),
+        ("logits", Place("decoder", 0, "logits")),
     ],
 )
-def test_a_leaf_is_what_stands_there_in_any_layer(number: str, leaf: str) -> None:
-    assert Number.parse(number).leaf == leaf
+def test_a_leaf_is_what_stands_there_in_any_layer(site: str, place: Place) -> None:
+    assert Place.of(site, Config(form=EncoderDecoder())) == place

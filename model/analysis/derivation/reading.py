@@ -25,8 +25,20 @@ class Weight:
 
 
 Named = Literal[
-    *("root_width", "one_over_root", "one_over_root_width", "wave", "cos", "sin", "minus_sin", "one_over_deviation", "one_over_rms"),
-    *("minus_mean", "minus_slope", "distance", "allowed", "forbidden"),
+    "root_width",
+    "one_over_root",
+    "one_over_root_width",
+    "wave",
+    "cos",
+    "sin",
+    "minus_sin",
+    "one_over_deviation",
+    "one_over_rms",
+    "minus_mean",
+    "minus_slope",
+    "distance",
+    "allowed",
+    "forbidden",
 ]
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from model.analysis.derivation.layout import layout
 from model.analysis.derivation.number import Number, Place
 from model.analysis.derivation.reading import Activated, Closing, Constant, Derivation, Factor, Named, Share, Statistics, Term, Total, Weight
-from model.analysis.derivation.standing import biases, may_look, shapes, standing, value, vector
+from model.analysis.derivation.standing import biases, may_look, standing, value, vector
 from model.analysis.derivation.wiring import SUMS, Wiring
 from model.config import Alibi, LayerNorm, Learned, Relative, Rotary, Tied, Transformed
 from model.layers.positions import RelativeBias, alibi_slopes, bucket, rotation
@@ -156,7 +157,7 @@ def embedded(bench: Bench) -> Made:
     embed, config = f"{bench.wiring.stack}.embed", bench.wiring.config
     wide = bench.parameter("embed.widen.weight") is not None and bench.wiring.embedded != f"{embed}.wide"
     parts = ["wide" if wide else "token"]
-    parts += [part for part in ("position", "segment") if f"{embed}.{part}" in shapes(config)]
+    parts += [part for part in ("position", "segment") if f"{embed}.{part}" in layout(config)]
     return Made([product(bench.number(f"{embed}.{part}", *bench.index)) for part in parts], Total("sum"))
 
 

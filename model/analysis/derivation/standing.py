@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 from typing import cast
 
 import torch
 from torch import Tensor
 
+from model.analysis.derivation.layout import layout
 from model.analysis.derivation.number import Number, Place
 from model.analysis.derivation.wiring import BETWEEN, SUMS, Wiring
-from model.config import Config, Kind
+from model.config import Kind
 from model.errors import Refusal
 from model.layers.attention import Attention
-from model.trace import MAPS, Branch, Trace, sites
+from model.trace import MAPS, Branch, Trace
 from model.transformer import Transformer
 
 
@@ -30,11 +30,11 @@ def value(trace: Trace, number: Number) -> float:
 
 def shape_of(trace: Trace, site: str) -> tuple[int, ...]:
     """How many numbers stand there, axis by axis. Raises `Refusal` where this model has no such site."""
-    shape = shapes(trace.model.config).get(site)
-    if shape is None:
+    axes = layout(trace.model.config).get(site)
+    if axes is None:
         raise Refusal("derivation.site", "this model has no {site}", site=site[:60])
-    lengths = {"T": len(trace.ids), "S": 0 if trace.source is None else len(trace.source)}
-    return tuple(lengths[size] if isinstance(size, str) else size for size in shape)
+    about = 0 if trace.source is None else len(trace.source)
+    return tuple((about if axis.about else len(trace.ids)) if axis.size is None else axis.size for axis in axes)
 
 
 @torch.no_grad()
@@ -54,28 +54,6 @@ def vector(trace: Trace, site: str, *index: int) -> Tensor:
     if leaf in MAPS and site not in trace.sites:
         return _row(trace, Place.of(site, trace.model.config), cast(Branch, branch), leaf, *index)
     return standing(trace, site)[index]
-
-
-# ---------------------------------------------------------------- shapes
-
-
-@lru_cache(maxsize=64)
-def shapes(config: Config) -> dict[str, tuple[int | str, ...]]:
-    """Every site of a model and, before the site it leads to, every step that no tap sees: their axes, without the batch."""
-    with torch.device("meta"):
-        model = Transformer(config)
-    found: dict[str, tuple[int | str, ...]] = {}
-    for site in sites(model):
-        place = Place.of(site.name, config)
-        wiring = Wiring(config, place.stack, place.layer)
-        for leaf in wiring.between(place.leaf):
-            found[site.name.removesuffix(place.leaf) + leaf] = _sized(config, leaf, site.shape[1:])
-        found[site.name] = site.shape[1:]
-    return found
-
-
-def _sized(config: Config, leaf: str, like: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    return (config.attention.heads, *like) if leaf.endswith("by_head") else like
 
 
 # ---------------------------------------------------------------- what no tap sees

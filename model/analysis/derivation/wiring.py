@@ -60,6 +60,11 @@ class Wiring:
         return self.config.arrangement == Serial(norm_place="after")
 
     @property
+    def parallel(self) -> bool:
+        """Whether both branches read the same stream."""
+        return isinstance(self.config.arrangement, Parallel)
+
+    @property
     def crosses(self) -> bool:
         """Whether this stack looks at a source."""
         return self.stack == "decoder" and isinstance(self.config.form, EncoderDecoder)
@@ -111,7 +116,7 @@ class Wiring:
         """What a norm of this block reads."""
         if self.normed_after:
             return self.site(SUMS[leaf])
-        second = self.site("before") if isinstance(self.config.arrangement, Parallel) else self.consulted
+        second = self.site("before") if self.parallel else self.consulted
         return {"norm1": self.site("before"), "cross_norm": self.site("middle"), "norm2": second}[leaf]
 
     def asks(self, branch: Branch) -> str:
