@@ -11,7 +11,8 @@ import torch
 
 from model import checkpoints
 from model.analysis import lens as lenses
-from model.analysis.lens import NOBODY, Writer, lens, points, race, real, unembedded, writes
+from model.analysis.lens import NOBODY, Writer, credited, lens, points, pushed, race, real, unembedded, writers
+from model.analysis.residual import attribution
 from model.config import Config, Encoder, EncoderDecoder
 from model.errors import Refusal
 from model.trace import Trace, Tracer
@@ -107,38 +108,39 @@ def test_what_is_not_there_is_refused(position: int, token: int) -> None:
         race(traced(EVERY[0]), position, (token,))
 
 
-# ---------------------------------------------------------------- who pushed
+# ---------------------------------------------------------------- what one writer pushes
 
 
 @pytest.mark.parametrize("config", EVERY, ids=told)
-def test_what_writers_add_and_the_rest_make_the_logits(config: Config) -> None:
-    trace = traced(config)
+def test_whom_a_writer_pushes_and_who_pushed_a_token_are_the_same_numbers_and_add_up(config: Config) -> None:
+    trace, tokens = traced(config), tuple(range(config.vocabulary))
     for position in (0, len(IDS) - 1):
-        found = writes(trace, position)
-        sums = found.arrived.sum(0) @ found.matrix.T + found.constant @ found.matrix.T + found.bias
-        np.testing.assert_allclose(sums, trace.logits[position].numpy(), atol=2e-3, rtol=1e-3)
-        token = int(trace.logits[position].argmax())
-        assert found.credits(token).sum() + found.rest(token) == pytest.approx(float(trace.logits[position, token]), abs=2e-3, rel=1e-3)
+        asked = attribution(trace, position, tokens)
+        everyone = {writer: pushed(trace, position, writer) for writer in writers(config)}
+        for writer, push in everyone.items():
+            np.testing.assert_allclose(push, credited(asked, writer), atol=1e-3, rtol=1e-3)
+        whole = sum(push for writer, push in everyone.items() if writer.head is None)
+        np.testing.assert_allclose(whole + asked.offsets + asked.bias, trace.logits[position].numpy(), atol=2e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("config", [EVERY[0], EVERY[1], *EVERY[-12:]], ids=told)
-def test_every_part_is_there_once_and_all_heads_are_the_sum_of_each(config: Config) -> None:
-    found = writes(traced(config), 2)
-    kinds = 3 if isinstance(config.form, EncoderDecoder) else 2
-    assert len(set(found.writers)) == len(found.writers) == 1 + config.layers * ((kinds - 1) * config.attention.heads + 1)
-    heads = [found.by(Writer("attn", 1, head)) for head in range(config.attention.heads)]
-    np.testing.assert_allclose(found.by(Writer("attn", 1)), np.sum(heads, 0), atol=1e-5)
-    pushed = found.pushed(Writer("mlp", 0))
-    assert pushed[7] == pytest.approx(found.credits(7)[found.writers.index(Writer("mlp", 0))], abs=1e-4)
+def test_every_writer_of_a_model_is_listed_once() -> None:
+    for config in EVERY[-12:]:
+        attentions = 2 if isinstance(config.form, EncoderDecoder) else 1
+        found = writers(config)
+        assert len(set(found)) == len(found) == 1 + config.layers * (attentions * (config.attention.heads + 1) + 1)
+
+
+@pytest.mark.parametrize("writer", [Writer("mlp", 3), Writer("cross", 0), Writer("attn", 0, 6), Writer("mlp", 0, 0)])
+def test_a_writer_that_is_not_there_is_refused(writer: Writer) -> None:
     with pytest.raises(Refusal):
-        found.by(Writer("mlp", config.layers))
+        pushed(traced(EVERY[0]), 0, writer)
 
 
-def test_a_write_left_out_moves_the_logits_by_what_it_is_credited_with_were_the_scale_held(trained: Trace) -> None:
-    found, layer = writes(trained, 9), trained.model.config.layers - 1
+def test_a_write_left_out_moves_the_logits_by_what_it_pushed_were_the_scale_held(trained: Trace) -> None:
+    layer = trained.model.config.layers - 1
     stream, norm = trained[f"decoder.blocks.{layer}.after"][9], trained.model.stack().norm
     assert isinstance(norm, torch.nn.LayerNorm)
     write = trained[f"decoder.blocks.{layer}.mlp.out"][9]
     held = lambda x: (x - x.mean()) / (stream.var(correction=0) + norm.eps).sqrt() * norm.weight + norm.bias  # noqa: E731
     moved = trained.model.embed.token.weight @ (held(stream) - held(stream - write))
-    np.testing.assert_allclose(found.pushed(Writer("mlp", layer)), moved.numpy(), atol=1e-4)
+    np.testing.assert_allclose(pushed(trained, 9, Writer("mlp", layer)), moved.numpy(), atol=1e-4)

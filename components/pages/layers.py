@@ -1,16 +1,398 @@
-"""What it thinks at each layer."""
+"""What it thinks at each layer: the logit lens at every position, a race between tokens, and whom each head and MLP pushes."""
 
 from __future__ import annotations
 
+import itertools
+import re
+import zlib
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
 import streamlit as st
 
-from components.page import Page, Session
+from components import compute, state
+from components.canvas import lens as canvas
+from components.canvas.lens import Scene, Spot, lens_rows
+from components.canvas.plate import visible
+from components.canvas.race import MOST, Field, race_lines
+from components.compute import Specimen
+from components.controls.arithmetic import door
+from components.controls.prompt import predicted
+from components.i18n import Words
+from components.page import Page, Session, block, calm, exhibit
+from model.analysis.lens import NOBODY, Lens, Point, Race, lens, likeliest, race
+from model.config import Config, Encoder, EncoderDecoder, Serial, Tied, Transformed
+from model.errors import Refusal
+from model.trace import Trace
+
+LIGHT = state.option("l.light", "probability", ("probability", "entropy", "divergence"))
+HALVES = state.flag("l.halves", False)
+AT = state.integer("l.at", 0, 0, 4_096)
+"""The chosen position, counted from 1; 0 leaves it to the page."""
+MEASURE = state.option("l.measure", "rank", ("rank", "probability"))
+FIRST = 5  # the likeliest tokens that race unless others are chosen
+
+
+def _point(given: str) -> str:
+    if not re.fullmatch(r"(\d{1,3}[ac]?)?", given, re.ASCII):
+        raise Refusal("link.point", "a point of the stream is written 3, 3a or 3c; got {given!r}", given=given[:40])
+    return given
+
+
+def _ids(given: str) -> tuple[int, ...]:
+    found = tuple(int(part) for part in given.split(".") if part) if re.fullmatch(r"[\d.]{0,64}", given, re.ASCII) else None
+    if found is None or len(set(found)) != len(found) or len(found) > MOST:
+        raise Refusal("link.tokens", "up to {most} different tokens race, written 17.4.230; got {given!r}", most=MOST, given=given[:40])
+    return found
+
+
+POINT = state.Field("l.point", "", _point)
+TOKENS: state.Field[tuple[int, ...]] = state.Field("l.tokens", (), _ids, lambda ids: ".".join(map(str, ids)))
+ADD = state.text("l.add", "", 40)
+"""What is being typed; no link carries it."""
+
+
+# ---------------------------------------------------------------- the page
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is looked at: the trace, the packed lens and what it says, the chosen cell, and the revision that names text and points."""
+
+    trace: Trace
+    numbers: bytes
+    found: Lens
+    spot: Spot
+    revision: str
+
+    @property
+    def real(self) -> int | None:
+        """The token that the text really has at the chosen position."""
+        token = int(self.found.real[self.spot.position])
+        return None if token == NOBODY else token
 
 
 def render(session: Session) -> None:
-    """The page."""
+    """The page: the lens, the race, and what the lens is not."""
     st.title(session.words("layers.title"))
     st.markdown(session.words("layers.lead"))
+    forget_the_place_in_another_text((session.specimen.id, session.prompt.ids, session.prompt.source_ids))
+    serial = next(state.remember("layers.serial", itertools.count))
+    _reading(session, serial, _view(session).spot)
 
 
-PAGE = Page("layers", render, ())
+@block
+def _reading(session: Session, serial: int, anchor: Spot) -> None:
+    """Everything that follows the chosen cell. The lens keeps the `anchor` it began with, so that no choice sends it anew."""
+    words = session.words
+    st.header(words("layers.lens.heading"))
+    _lens_controls(words)
+    view = _view(session)
+    _lens(session, view, serial, anchor)
+    _what_it_is_not(words, session.specimen.config)
+    st.header(words("layers.race.heading"))
+    _race(session, view)
+
+
+def _view(session: Session) -> View:
+    """The lens of this text with the cell that the link or the reader asks for."""
+    prompt, halves = session.prompt, state.get(HALVES)
+    trace = compute.traced(session.specimen, prompt.ids, source=prompt.source_ids)
+    key = (session.specimen.id, prompt.ids, prompt.source_ids, halves, _unknown(session))
+    numbers = compute.packed("layers.lens", *key, make=lambda: canvas.pack(lens(trace, halves=halves, blanks=_unknown(session))))
+    found = canvas.unpacked(numbers)
+    asked = state.get(AT)
+    position = asked - 1 if 0 < asked <= len(prompt.ids) else _telling(session)
+    return View(trace, numbers, found, Spot(_chosen(found.points), position), f"{session.specimen.id}:{zlib.crc32(repr(key[1:]).encode()):08x}")
+
+
+def _unknown(session: Session) -> tuple[int, ...]:
+    """The places whose real token nobody knows: an encoder's blanks."""
+    return session.prompt.blanks if isinstance(session.specimen.config.form, Encoder) else ()
+
+
+def _telling(session: Session) -> int:
+    """The position worth looking at first: an encoder's first blank, else the last token that the reader wrote."""
+    prompt = session.prompt
+    return prompt.blanks[0] if prompt.blanks else max(0, len(prompt.ids) - 1 - prompt.closing)
+
+
+def _chosen(found: tuple[Point, ...]) -> int:
+    """Which of the points is chosen: the link's, the end of its layer where it is not read, or else the answer."""
+    keys, asked = [canvas.key_of(point) for point in found], state.get(POINT)
+    return next((keys.index(key) for key in (asked, asked.rstrip("ac")) if key in keys), len(keys) - 1)
+
+
+def choose(found: tuple[Point, ...], spot: Spot) -> None:
+    """Keep the cell that the reader chose."""
+    state.put(AT, spot.position + 1)
+    state.put(POINT, canvas.key_of(found[spot.point]) if spot.point < len(found) - 1 else "")
+
+
+def forget_the_place_in_another_text(text: object) -> None:
+    """A position means nothing in a new text."""
+    if state.remember("layers.text", lambda: text) == text:
+        return
+    state.forget("layers.text")
+    state.remember("layers.text", lambda: text)
+    state.reset(AT)
+
+
+# ---------------------------------------------------------------- the lens
+
+
+def _lens_controls(words: Words) -> None:
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="layers-controls"):
+        lights = {name: words(f"layers.lens.lights.{name}") for name in ("probability", "entropy", "divergence")}
+        st.segmented_control(words("layers.lens.light"), list(lights), format_func=lights.__getitem__, required=True, **state.bind(LIGHT))
+        st.toggle(words("layers.lens.halves"), help=words("layers.lens.halves_help"), **state.bind(HALVES))
+
+
+def _lens(session: Session, view: View, serial: int, anchor: Spot) -> None:
+    words, config = session.words, session.specimen.config
+    scene = Scene(
+        revision=view.revision,
+        serial=serial,
+        numbers=view.numbers,
+        names=tuple(predicted(words, session.specimen, id) for id in canvas.named(view.numbers)),
+        pieces=session.prompt.pieces,
+        light=state.get(LIGHT),
+        vocabulary=config.vocabulary,
+        choice=Spot(min(anchor.point, len(view.found.points) - 1), anchor.position),
+        writes=not isinstance(config.form, Encoder),
+    )
+    exhibit(
+        session,
+        "lens",
+        lambda: lens_rows(words, "lens", scene, partial(choose, view.found.points), partial(follow, session, view)),
+        lens_in_words(session, view),
+        lambda: lens_table(session, view),
+        lambda: lens_recipe(state.get(HALVES), _unknown(session)),
+    )
+    door(session, address(view), "lens")
+
+
+def address(view: View) -> str:
+    """Where the chosen cell's arithmetic begins: the answer's logit, or the stream's first number at that point."""
+    point, position = view.found.points[view.spot.point], view.spot.position
+    if view.spot.point == len(view.found.points) - 1:
+        return f"logits[{position},{int(view.found.top[-1, position, 0])}]"
+    return f"{point.site}[{position},0]"
+
+
+def lens_in_words(session: Session, view: View) -> str:
+    """From which layer on the lens reads the answer at the chosen position, and how often the text's own token is likeliest."""
+    words, found, position = session.words, view.found, view.spot.position
+    guesses = found.top[:, position, 0]
+    begin = _settled(guesses == guesses[-1])
+    told = {"piece": visible(session.prompt.pieces[position]), "position": position + 1, "token": _name(session, guesses[-1])}
+    told["share"] = words.percent(float(found.chance[-1, position, 0]))
+    known = int((found.real != NOBODY).sum())
+    hits = words("layers.lens.reading_hits", hits=int((found.rank[-1] == 1).sum()), known=known) if known else ""
+    if begin == 0:
+        return f"{words('layers.lens.reading_all', **told)} {hits}".rstrip()
+    other = {"point": canvas.label(words, found.points[begin]), "other": _name(session, guesses[begin - 1])}
+    return f"{words('layers.lens.reading_from', **told, **other)} {hits}".rstrip()
+
+
+def _settled(agrees: np.ndarray) -> int:
+    """From which point on everything agrees."""
+    apart = np.flatnonzero(~agrees)
+    return int(apart[-1]) + 1 if len(apart) else 0
+
+
+def _name(session: Session, id: int) -> str:
+    return visible(predicted(session.words, session.specimen, int(id)))
+
+
+def lens_table(session: Session, view: View) -> pd.DataFrame:
+    """The lens cell by cell, with the five likeliest tokens of each."""
+    words = session.words
+    found = lens(view.trace, halves=state.get(HALVES), blanks=_unknown(session))
+    point, position, order = (axis.ravel() for axis in np.indices(found.top.shape))
+    named = {id: _name(session, id) for id in np.unique(found.top).tolist()}
+    columns = {
+        "position": position + 1,
+        "token": np.array([visible(piece) for piece in session.prompt.pieces], object)[position],
+        "point": np.array([canvas.label(words, each) for each in found.points], object)[point],
+        "order": order + 1,
+        "guess": [named[id] for id in found.top.ravel().tolist()],
+        "probability": found.chance.ravel(),
+        "entropy": found.entropy[point, position],
+        "divergence": found.divergence[point, position],
+        "real_rank": found.rank[point, position],
+    }
+    return pd.DataFrame({words(f"layers.table.{name}"): column for name, column in columns.items()})
+
+
+def lens_recipe(halves: bool, blanks: tuple[int, ...]) -> str:
+    """Lines that compute the lens again."""
+    return f"""from model.analysis.lens import lens
+
+found = lens(trace, halves={halves}, blanks={blanks})
+numbers = {{
+    "top": found.top, "chance": found.chance, "entropy": found.entropy,
+    "divergence": found.divergence, "rank": found.rank, "hit": found.hit,
+}}"""
+
+
+def _what_it_is_not(words: Words, config: Config) -> None:
+    """What holds of every logit lens, and what is so in this model."""
+    with st.container(key="layers-not", gap="small"):
+        st.markdown(f"**{words('layers.not.title')}**")
+        st.markdown(" ".join(words(f"layers.not.{name}") for name in caveats(config)))
+
+
+def caveats(config: Config) -> list[str]:
+    """What has to be said of the lens in a model of this configuration."""
+    after = config.arrangement == Serial(norm_place="after")
+    said = {
+        "base": True,
+        "tied": isinstance(config.output, Tied),
+        "free": not isinstance(config.output, Tied),
+        "after": after,
+        "bare": not config.final_norm,
+        "transformed": isinstance(config.readout, Transformed),
+        "encoder": isinstance(config.form, Encoder),
+        "pair": isinstance(config.form, EncoderDecoder),
+    }
+    return [name for name, holds in said.items() if holds]
+
+
+# ---------------------------------------------------------------- the race
+
+
+def runners(view: View, vocabulary: int) -> tuple[int, ...]:
+    """The tokens that race: those the reader chose, else the likeliest at the end and what the text really has."""
+    asked = tuple(id for id in state.get(TOKENS) if id < vocabulary)
+    if asked:
+        return asked
+    usual = likeliest(view.trace, view.spot.position, FIRST)
+    return usual if view.real is None or view.real in usual else (*usual, view.real)
+
+
+def follow(session: Session, view: View, token: int) -> None:
+    """Let a token race too; in a full field it takes the last one's place."""
+    state.put(TOKENS, joined(runners(view, session.specimen.config.vocabulary), token))
+
+
+def joined(field: tuple[int, ...], token: int) -> tuple[int, ...]:
+    """A field with one more token, at most `MOST`."""
+    return field if token in field else (*field[: MOST - 1], token)
+
+
+def take(session: Session, view: View, token: int) -> None:
+    """Take a token out of the race; the last one stays."""
+    left = tuple(id for id in runners(view, session.specimen.config.vocabulary) if id != token)
+    if left:
+        state.put(TOKENS, left)
+
+
+def token_of(words: Words, specimen: Specimen, given: str) -> int:
+    """The token that a reader wrote, as a word is written in the middle of a text if there is such a token. Raises `Refusal` for what is no
+    token of this model, or several."""
+    tokenizer, limit = specimen.loaded.tokenizer, specimen.config.vocabulary
+    if tokenizer is None:
+        if not re.fullmatch(r"\s*\d{1,7}\s*", given, re.ASCII) or int(given) >= limit:
+            raise Refusal("token.number", "the tokens of this model are the numbers 0 to {last}; got {given!r}", last=limit - 1, given=given[:40])
+        return int(given)
+    if given.strip() == words("shell.prompt.end"):
+        return tokenizer.begin
+    found = [tokenizer.encode(written).ids for written in (f" {given.strip()}", given.strip())]
+    one = next((ids[0] for ids in found if len(ids) == 1 and ids[0] < limit), None)
+    if one is None:
+        sentence = "{given!r} is no single token of this model, but {count}; try one of its words"
+        raise Refusal("token.several", sentence, given=given.strip()[:40], count=len(found[1]))
+    return one
+
+
+def _race(session: Session, view: View) -> None:
+    words, specimen = session.words, session.specimen
+    _race_controls(session, view)
+    ids = runners(view, specimen.config.vocabulary)
+    raced = race(view.trace, view.spot.position, ids, halves=state.get(HALVES))
+    field = Field(
+        revision=f"{view.revision}/{view.spot.position}/{'.'.join(map(str, ids))}",
+        title=words("layers.race.title", piece=visible(session.prompt.pieces[view.spot.position]), position=view.spot.position + 1),
+        race=raced,
+        names=tuple(predicted(words, specimen, id) for id in ids),
+        measure=state.get(MEASURE),
+        vocabulary=specimen.config.vocabulary,
+        real=view.real if view.real in ids else None,
+    )
+    exhibit(
+        session,
+        "race",
+        lambda: race_lines(words, "race", field, partial(take, session, view)),
+        race_in_words(session, view, raced),
+        lambda: race_table(session, raced),
+        lambda: race_recipe(raced, state.get(HALVES)),
+    )
+
+
+def _race_controls(session: Session, view: View) -> None:
+    words, specimen = session.words, session.specimen
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom", key="race-controls"):
+        measures = {name: words(f"layers.race.measures.{name}") for name in ("rank", "probability")}
+        st.segmented_control(words("layers.race.measure"), list(measures), format_func=measures.__getitem__, required=True, **state.bind(MEASURE))
+        example = _name(session, likeliest(view.trace, view.spot.position, 1)[0])
+        bound = state.bind(ADD, partial(_add, session, view), accept=partial(_token_written, words, specimen))
+        st.text_input(words("layers.race.add"), max_chars=40, width=300, help=words("layers.race.add_help", example=example), **bound)
+        if state.get(TOKENS):
+            st.button(words("layers.race.again"), key="race-again", on_click=partial(state.reset, TOKENS), type="tertiary")
+    refused = state.refusal(ADD)
+    if refused:
+        calm(words.refusal(refused))
+
+
+def _token_written(words: Words, specimen: Specimen, given: str) -> str:
+    token_of(words, specimen, given)
+    return given
+
+
+def _add(session: Session, view: View) -> None:
+    follow(session, view, token_of(session.words, session.specimen, state.get(ADD)))
+    state.reset(ADD)
+
+
+def race_in_words(session: Session, view: View, raced: Race) -> str:
+    """How the likeliest of the runners came to lead, and where the text's own token ends."""
+    words, best = session.words, int(raced.rank[-1].argmin())
+    ranks = raced.rank[:, best]
+    told = {"token": _name(session, raced.tokens[best]), "begin": words.number(int(ranks[0]), 0)}
+    told["share"] = words.percent(float(raced.chance[-1, best]))
+    if ranks[-1] == 1:
+        said = words("layers.race.reading_won", point=canvas.label(words, raced.points[_settled(ranks == 1)]), **told)
+    else:
+        said = words("layers.race.reading_behind", rank=words.number(int(ranks[-1]), 0), **told)
+    if view.real not in raced.tokens or raced.tokens[best] == view.real:
+        return said
+    own = raced.tokens.index(view.real)
+    end = {"rank": words.number(int(raced.rank[-1, own]), 0), "share": words.percent(float(raced.chance[-1, own]))}
+    return f"{said} {words('layers.race.reading_real', token=_name(session, view.real), **end)}"
+
+
+def race_table(session: Session, raced: Race) -> pd.DataFrame:
+    """The race, token by token and point by point."""
+    words = session.words
+    point, runner = (axis.ravel() for axis in np.indices(raced.rank.shape))
+    columns = {
+        "guess": np.array([_name(session, id) for id in raced.tokens], object)[runner],
+        "point": np.array([canvas.label(words, each) for each in raced.points], object)[point],
+        "rank": raced.rank.ravel(),
+        "probability": raced.chance.ravel(),
+    }
+    return pd.DataFrame({words(f"layers.table.{name}"): column for name, column in columns.items()})
+
+
+def race_recipe(raced: Race, halves: bool) -> str:
+    """Lines that compute the race again."""
+    return f"""from model.analysis.lens import race
+
+found = race(trace, {raced.position}, {raced.tokens}, halves={halves})
+numbers = {{"rank": found.rank, "chance": found.chance}}"""
+
+
+PAGE = Page("layers", render, (LIGHT, HALVES, AT, POINT, MEASURE, TOKENS))

@@ -1,11 +1,11 @@
-"""What the residual stream would say at every layer, were it the last; and who pushed which token.
+"""What the residual stream would say at every layer, were it the last; and which tokens a head or an MLP pushes.
 
 The lens puts the stream as it stands between two parts of the model through the model's own final norm and output (the "logit lens",
 nostalgebraist 2020). No layer but the last was trained to be read so: what is read is a shadow of what the layer knows, and a lens
 trained for each layer would read more (the "tuned lens", Belrose et al. 2023, arXiv:2303.08112). Only the stack that leads to the logits
 has an output; an encoder beside a decoder has none of its own, and is not read.
 
-Legend: P points of the stream, T tokens, V vocabulary, N writers.
+Legend: P points of the stream, T tokens, V vocabulary.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from model.analysis.places import CROSS, Where, weight
+from model.analysis.places import Where
+from model.analysis.residual import Attribution, received, sliced
 from model.config import Config, Encoder, EncoderDecoder, Serial
 from model.errors import Refusal
-from model.layers.head import Head
 from model.trace import Trace
 from model.transformer import Transformer
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Part = Literal["attn", "cross", "mlp"]
 NOBODY = -1
 """The id that stands where the text has no token."""
 ROOM = 1 << 23  # logits held at once
@@ -165,133 +166,113 @@ def _refuse_outside(name: str, given: int, limit: int) -> None:
         raise Refusal("attention.outside", "{name} counts from 0 to {last}, got {given}", name=name, last=limit - 1, given=given)
 
 
-# ---------------------------------------------------------------- who pushed
+# ---------------------------------------------------------------- what one writer pushes
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes to the stream that leads to the logits: the embedding, a head of `attn` or `cross`, all the heads of one together
-    (`head` is `None`), or a layer's MLP."""
+    """Who writes to the stream that leads to the logits: the embedding, a head of `attn` or `cross`, all of its heads with the output's
+    bias (`head` is `None`), or a layer's MLP."""
 
-    kind: Literal["embedding", "attn", "cross", "mlp"]
+    kind: Part | Literal["embedding"]
     layer: int = 0
     head: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Writes:
-    """What each of the `writers` (N, none of them counted twice) wrote at one `position`, as the output's last matrix receives it: `arrived` (N, token
-    width). `constant` (token width) is what the biases on the way bring along, `bias` (V,) the output's own.
+def writers(config: Config) -> tuple[Writer, ...]:
+    """Everyone who writes to a position: the embedding, then layer by layer each head, all heads together, the MLP."""
+    found = [Writer("embedding")]
+    for layer in range(config.layers):
+        for part in _parts(config):
+            found += [Writer(part, layer, head) for head in range(config.attention.heads if part != "mlp" else 0)]
+            found.append(Writer(part, layer))
+    return tuple(found)
 
-    A write goes through every norm that stands between it and the output, each with its scale held where this text put it; an output
-    with an activation (Transformed) has its gates, output over input, held likewise. So every step is linear and the logits are exactly
-    the sum of `arrived` and `constant` through the `matrix` (V, token width), and `bias` ("direct logit attribution", Elhage et al. 2021;
-    nostalgebraist 2020). What a write made later parts do is not in it.
-    """
 
-    position: int
-    writers: tuple[Writer, ...]
-    arrived: Floats
-    constant: Floats
-    matrix: Floats
-    bias: Floats
-
-    def by(self, writer: Writer) -> Floats:
-        """What a writer's write arrives as, that of all heads together their sum: (token width,)."""
-        mine = [writer in (each, Writer(each.kind, each.layer)) for each in self.writers]
-        if not any(mine):
-            raise Refusal("lens.writer", "this model has no writer {given}", given=f"{writer.kind} {writer.layer}.{writer.head}")
-        return self.arrived[mine].sum(0)
-
-    def pushed(self, writer: Writer) -> Floats:
-        """What a writer adds to every token's logit: (V,)."""
-        return self.matrix @ self.by(writer)
-
-    def credits(self, token: int) -> Floats:
-        """What each writer adds to one token's logit: (N,)."""
-        return self.arrived @ self.matrix[token]
-
-    def rest(self, token: int) -> float:
-        """What no writer has written, the biases' part of one token's logit."""
-        return float(self.constant @ self.matrix[token] + self.bias[token])
+def credited(found: Attribution, writer: Writer) -> Floats:
+    """What a writer adds to the logits that an attribution is about: (K,)."""
+    match writer:
+        case Writer("embedding"):
+            return found.embedding
+        case Writer("mlp", layer):
+            return found.mlp[:, layer]
+        case Writer("attn" | "cross" as branch, layer, None):
+            return found.heads[branch][:, layer].sum(-1) + found.biases[branch][:, layer]
+        case Writer("attn" | "cross" as branch, layer, head):
+            return found.heads[branch][:, layer, head]
+    raise TypeError(f"no writer: {writer}")
 
 
 @torch.no_grad()
-def writes(trace: Trace, position: int) -> Writes:
-    """Every write at one position, carried to the output. Raises `Refusal` for a position that the text has not."""
-    _refuse_outside("position", position, len(trace.ids))
+def pushed(trace: Trace, position: int, writer: Writer) -> Floats:
+    """What a writer adds to the logit of every token of the vocabulary, (V,), by the direct path: `attribution` in `residual.py` asks of a
+    few tokens who pushed them, this asks of one writer whom it pushes, and a test holds them equal.
+
+    What is written goes through every norm between it and the output with its scale held where this text put it, and through the gates
+    (output over input) of an output with an activation, held likewise; offsets belong to nobody. Raises `Refusal` for a position or a
+    writer that is not there.
+    """
     config, head = trace.model.config, trace.model.head
-    writers, rows = [Writer("embedding")], _with_constant(trace[f"{config.main}.blocks.0.before"][position][None])
-    for layer in range(config.layers):
-        for branch in _branches(config):
-            written, bias = _written(trace, layer, branch, position)
-            writers += [Writer(branch, layer, None if branch == "mlp" else number) for number in range(len(written))]
-            rows = torch.cat([rows[:-1], written, rows[-1:] + bias])
-            norm = _norm_after(trace.model, layer, branch)
-            if norm is not None:
-                rows = _held(norm, rows)
-    norm = trace.model.stack().norm
-    rows = _read(head, rows if norm is None else _held(norm, rows))
-    matrix = trace.model.embed.token.weight if head.unembed is None else head.unembed.weight
-    bias = head.bias if head.unembed is None else head.unembed.bias
-    own = np.zeros(len(matrix), np.float32) if bias is None else _numpy(bias)
-    return Writes(position, tuple(writers), _numpy(rows[:-1]), _numpy(rows[-1]), _numpy(matrix), own)
-
-
-def _branches(config: Config) -> Iterator[Literal["attn", "cross", "mlp"]]:
-    yield from ("attn", "cross", "mlp") if isinstance(config.form, EncoderDecoder) else ("attn", "mlp")
-
-
-def _with_constant(rows: Tensor) -> Tensor:
-    """A last row for what the biases bring: nothing yet."""
-    return torch.cat([rows, torch.zeros_like(rows[:1])])
-
-
-def _written(trace: Trace, layer: int, branch: Literal["attn", "cross", "mlp"], position: int) -> tuple[Tensor, Tensor]:
-    """What a branch adds to the stream at a position: one row a head, or the MLP's, (n, width), and the bias that is no head's (width,)."""
-    main = trace.model.config.main
-    if branch == "mlp":
-        row = trace[f"{main}.blocks.{layer}.mlp.out"][position]
-        return row[None], torch.zeros_like(row)
-    where = CROSS if branch == "cross" else Where(main)
-    mixed, matrix = trace[where.site(layer, "mixed")][:, position], weight(trace.model, where, layer, "out.weight")
-    rows = torch.einsum("hs,whs->hw", mixed, matrix.unflatten(-1, mixed.shape))
-    bias = weight(trace.model, where, layer, "out.bias") if trace.model.config.attention.out_bias else torch.zeros_like(rows[0])
-    return rows, bias
-
-
-def _norm_after(model: Transformer, layer: int, branch: Literal["attn", "cross", "mlp"]) -> nn.Module | None:
-    """The norm that stands on the stream itself after this branch; only where norms follow the sums."""
-    if model.config.arrangement != Serial(norm_place="after"):
-        return None
-    name = {"attn": "norm1", "cross": "cross_norm", "mlp": "norm2"}[branch]
-    return model.get_submodule(f"{model.config.main}.blocks.{0 if model.config.shared else layer}.{name}")
-
-
-def _held(norm: nn.Module, rows: Tensor) -> Tensor:
-    """Rows whose sum is what the norm really received, each through it with its scale held there; the last takes its bias."""
-    whole = rows.sum(0)
-    if isinstance(norm, nn.LayerNorm):
-        scale = (whole.var(correction=0) + norm.eps).rsqrt()
-        rows, bias = (rows - rows.mean(-1, keepdim=True)) * scale * norm.weight, norm.bias
-    elif isinstance(norm, nn.RMSNorm):
-        rows, bias = rows * (whole.square().mean() + norm.eps).rsqrt() * norm.weight, None
-    else:
-        raise TypeError(f"no norm: {norm}")
-    return rows if bias is None else torch.cat([rows[:-1], rows[-1:] + bias])
-
-
-def _read(head: Head, rows: Tensor) -> Tensor:
-    """What the output makes of the rows before its last matrix, gates and scale held where their sum puts them: (N + 1, token width)."""
+    _refuse_outside("position", position, len(trace.ids))
+    if writer not in writers(config):
+        raise Refusal("lens.writer", "this model has nobody to write as {kind} in layer {layer}", kind=writer.kind, layer=writer.layer + 1)
+    x = _written(trace, position, writer)
+    for norm, entered in _norms_on_the_way(trace, position, writer):
+        x = _held(norm, x, entered)
     if head.transform is not None:
-        dense = head.transform.dense
-        rows = torch.cat([rows[:-1] @ dense.weight.T, rows[-1:] @ dense.weight.T + dense.bias])
-        whole = rows.sum(0)
-        gates = torch.where(whole == 0, 0, head.transform.activation(whole) / torch.where(whole == 0, 1, whole))
-        rows = _held(head.transform.norm, rows * gates)
+        x = _transformed(trace, position, x)
     if head.narrow is not None:
-        rows = head.narrow(rows)
-    return rows if head.scale is None else rows * head.scale
+        x = head.narrow(x)
+    matrix = trace.model.embed.token.weight if head.unembed is None else head.unembed.weight
+    return _numpy(matrix @ x * (head.scale or 1.0))
+
+
+def _parts(config: Config) -> tuple[Part, ...]:
+    return ("attn", "cross", "mlp") if isinstance(config.form, EncoderDecoder) else ("attn", "mlp")
+
+
+def _written(trace: Trace, position: int, writer: Writer) -> Tensor:
+    """What a writer adds to the stream at a position: (width,)."""
+    main = trace.model.config.main
+    if writer.kind == "embedding":
+        return trace[f"{main}.blocks.0.before"][position]
+    if writer.kind == "mlp" or writer.head is None:
+        return trace[f"{main}.blocks.{writer.layer}.{writer.kind}.out"][position]
+    where = Where(main, writer.kind)
+    return sliced(trace.model, where, writer.layer)[writer.head] @ trace[where.site(writer.layer, "mixed")][writer.head, position]
+
+
+def _norms_on_the_way(trace: Trace, position: int, writer: Writer) -> Iterator[tuple[nn.Module, Tensor]]:
+    """The norms between a writer and the output, each with what it received: those on the stream, where they stand after the sums, then
+    the last."""
+    config, stack = trace.model.config, trace.model.stack()
+    order = [(layer, part) for layer in range(config.layers) for part in _parts(config)]
+    begin = 0 if writer.kind == "embedding" else order.index((writer.layer, writer.kind))
+    for layer, part in order[begin:] if config.arrangement == Serial(norm_place="after") else ():
+        block = f"{config.main}.blocks.{layer}"
+        norm = stack.blocks[layer % len(stack.blocks)].get_submodule({"attn": "norm1", "cross": "cross_norm", "mlp": "norm2"}[part])
+        yield norm, trace[f"{block}.{received(config, config.main, part)}"][position] + trace[f"{block}.{part}.out"][position]
+    if stack.norm is not None:
+        yield stack.norm, trace[f"{config.main}.blocks.{config.layers - 1}.after"][position]
+
+
+def _held(norm: nn.Module, x: Tensor, entered: Tensor) -> Tensor:
+    """Through a norm, without its offset, its scale held as `entered` set it."""
+    assert isinstance(norm, nn.LayerNorm | nn.RMSNorm)
+    if isinstance(norm, nn.RMSNorm):
+        return x * (entered.square().mean() + (norm.eps or 0)).rsqrt() * norm.weight
+    return (x - x.mean()) * (entered.var(correction=0) + norm.eps).rsqrt() * norm.weight
+
+
+def _transformed(trace: Trace, position: int, x: Tensor) -> Tensor:
+    """Through the output's own matrix, activation and norm, gates and scale held."""
+    config, transform = trace.model.config, trace.model.head.transform
+    assert transform is not None
+    read = trace[f"{config.main}.norm" if config.final_norm else f"{config.main}.blocks.{config.layers - 1}.after"][position]
+    entered = transform.dense(read)
+    left = transform.activation(entered)
+    gates = torch.where(entered == 0, 0.5, left / torch.where(entered == 0, 1.0, entered))
+    return _held(transform.norm, transform.dense.weight @ x * gates, left)
 
 
 def _numpy(value: Tensor) -> Floats:

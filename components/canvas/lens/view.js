@@ -214,7 +214,8 @@ class Lens {
     const {words, names, points, pieces, count, language, ids} = this.header, {point, position} = this.hovered ?? this.choice;
     const i = this.index(point, position), say = value => percent(value, language), real = this.real[position];
     const told = {point: points[point].name, piece: pieces[position], position: position + 1, token: names[this.tokens[i * count]], share: say(this.chance[i * count])};
-    this.say.textContent = fill(words.cell, told);
+    const said = fill(words.cell, told);
+    this.say.textContent = said.charAt(0).toLocaleUpperCase(language) + said.slice(1);
     const items = Array.from({length: count}, (_, k) => this.item(names[this.tokens[i * count + k]], ids[this.tokens[i * count + k]], this.chance[i * count + k]));
     this.list.replaceChildren(...items);
     const nats = value => value.toLocaleString(language, {minimumFractionDigits: 2, maximumFractionDigits: 2});

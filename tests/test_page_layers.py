@@ -1,0 +1,217 @@
+"""The layers page: what the lens, the race and the pushes are sent, what comes back, what the link keeps, in every form of model."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from components import compute
+from components.canvas import lens as canvas
+from components.canvas import plate
+from components.canvas import race as racing
+from components.i18n import Words
+from components.pages import layers as page
+from model import checkpoints
+from model.analysis.lens import lens, likeliest, race
+from model.config import Config, Encoder, EncoderDecoder, Form, Free, Serial, Transformed
+from model.errors import Refusal
+from model.text.tokenizer import BLANK, Tokenizer
+from model.trace import Tracer
+from model.transformer import Transformer
+from tests.configs import EVERY
+
+EN = Words("en")
+TEXT = "The sky is blue."
+TRACE = Tracer(Transformer(EVERY[1], seed=1).eval()).trace((3, 17, 42, 17, 8)).clone()
+
+
+# ---------------------------------------------------------------- what canvases are sent
+
+
+@pytest.mark.parametrize("blanks", [(), (1, 3)])
+def test_a_packed_lens_is_read_back_as_it_was(blanks: tuple[int, ...]) -> None:
+    found = lens(TRACE, halves=True, blanks=blanks)
+    read = canvas.unpacked(canvas.pack(found))
+    for name in ("top", "rank", "real", "entropy", "divergence"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(found, name))
+    for name in ("chance", "hit"):
+        np.testing.assert_allclose(getattr(read, name), getattr(found, name), atol=4e-5)
+    assert read.points == found.points
+
+
+def test_a_packed_race_is_read_back_bit_for_bit() -> None:
+    raced = race(TRACE, 2, (5, 0, 60))
+    rank, chance = racing.unpacked(plate.opened(plate.envelope({}, racing.pack(raced)))[1][0], len(raced.points))
+    np.testing.assert_array_equal(rank, raced.rank)
+    np.testing.assert_array_equal(chance, raced.chance)
+
+
+@pytest.mark.parametrize("rubbish", [None, {}, {"point": 9, "position": 0}, {"point": 0, "position": -1}, {"point": True, "position": 0}])
+def test_a_cell_that_is_not_there_is_refused(rubbish: object) -> None:
+    with pytest.raises(Refusal):
+        canvas.parse(rubbish, 4, 4)
+
+
+# ---------------------------------------------------------------- recipes
+
+
+def cooked(recipe: str, trace: Any, **more: Any) -> dict[str, np.ndarray]:
+    """What a recipe leaves as `numbers`."""
+    given = {"model": trace.model, "tokenizer": None, "ids": trace.ids.tolist(), "source": [], "trace": trace} | more
+    exec(recipe, given)
+    return given["numbers"]
+
+
+def test_recipes_leave_the_numbers_of_the_pictures() -> None:
+    found, raced = lens(TRACE, halves=True, blanks=(1,)), race(TRACE, 3, (7, 12), halves=True)
+    numbers = cooked(page.lens_recipe(True, (1,)), TRACE)
+    assert numbers.keys() == {"top", "chance", "entropy", "divergence", "rank", "hit"}
+    for name, values in numbers.items():
+        np.testing.assert_array_equal(values, getattr(found, name))
+    for name, values in cooked(page.race_recipe(raced, True), TRACE).items():
+        np.testing.assert_array_equal(values, getattr(raced, name))
+
+
+# ---------------------------------------------------------------- the page
+
+
+PAGE = """
+import streamlit as st
+from components import permalink, theme
+from components.controls import header, prompt
+from components.i18n import Words
+from components.page import Session
+from components.pages import layers
+
+permalink.restore((*header.FIELDS, *prompt.FIELDS, *layers.PAGE.fields))
+words, specimen = Words("en"), header.specimen()
+layers.PAGE.render(Session(words, theme.LIGHT, specimen, prompt.prompt(words, specimen)))
+permalink.publish()
+"""
+
+
+@pytest.fixture
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
+    def run(config: Config | None = None, **parameters: str) -> AppTest:
+        if config is not None:
+            checkpoints.save(tmp_path, Transformer(config, seed=0), tokenizer(config.form))
+            monkeypatch.setattr(compute, "EMBEDDED", tmp_path)
+            st.cache_resource.clear()
+        app = AppTest.from_string(PAGE, default_timeout=60)
+        for name, value in parameters.items():
+            app.query_params[name.replace("_", ".")] = value
+        return app.run()
+
+    yield run
+    st.cache_resource.clear()
+
+
+def tokenizer(form: Form) -> Tokenizer:
+    return Tokenizer.for_world(BLANK) if isinstance(form, Encoder) else Tokenizer.for_world()
+
+
+def tiny(**parts: Any) -> Config:
+    """A small model of the micro-world with these parts."""
+    plain = dataclasses.replace(EVERY[-1], **parts)
+    return dataclasses.replace(plain, vocabulary=tokenizer(plain.form).size)
+
+
+FORMS = {
+    "untied": tiny(output=Free(bias=True)),
+    "encoder": tiny(form=Encoder(), readout=Transformed(), arrangement=Serial(norm_place="after"), final_norm=False),
+    "pair": tiny(form=EncoderDecoder(encoder_layers=2)),
+}
+
+
+def drawn(app: AppTest, name: str) -> tuple[dict[str, Any], list[bytes]]:
+    """What a canvas was last sent."""
+    return next(plate.opened(each.proto.bytes) for each in app.get("bidi_component") if each.proto.component_name == f"vitrine.{name}")
+
+
+def said(app: AppTest) -> str:
+    return html.unescape("\n".join(element.proto.body for element in app.html))
+
+
+def shown(app: AppTest) -> str:
+    return "\n".join(element.value for element in app.markdown)
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("text", [TEXT, ""])
+def test_every_form_of_model_is_read_and_told_what_the_lens_is_not(opened: Callable[..., AppTest], name: str, text: str) -> None:
+    config = FORMS[name]
+    app = opened(config, text=text or ("The" if name == "encoder" else text), l_halves="1")
+    assert not app.exception
+    assert "v-note" not in said(app)
+    header, _ = drawn(app, "lens")
+    halves = 2 if name != "pair" else 3
+    assert len(header["points"]) == 1 + halves * config.layers
+    assert all(EN(f"layers.not.{caveat}") in shown(app) for caveat in page.caveats(config))
+    assert {"untied": "free", "encoder": "transformed", "pair": "pair"}[name] in page.caveats(config)
+
+
+def test_the_page_shows_the_numbers_of_the_model(opened: Callable[..., AppTest]) -> None:
+    app = opened(text=TEXT, l_at="4", l_point="2", l_tokens="17.40", l_measure="probability")
+    specimen = compute.embedded()
+    trace = compute.traced(specimen, (specimen.tokenizer.begin, *specimen.tokenizer.encode(TEXT).ids))
+    header, _ = drawn(app, "lens")
+    assert header["choice"] == {"point": 2, "position": 3}
+    names = [header["names"][header["ids"].index(token)] for token in lens(trace).top[2, 3]]
+    assert "blue" in names
+    race_header, (numbers,) = drawn(app, "race")
+    raced = race(trace, 3, (17, 40))
+    np.testing.assert_array_equal(racing.unpacked(numbers, 5)[0], raced.rank)
+    assert race_header["tokens"] == [17, 40]
+    assert race_header["measure"] == "probability"
+
+
+def test_unless_others_are_chosen_the_likeliest_race_with_what_the_text_really_has(opened: Callable[..., AppTest]) -> None:
+    app = opened(text="The sky is yellow.", l_at="4")
+    specimen = compute.embedded()
+    ids = (specimen.tokenizer.begin, *specimen.tokenizer.encode("The sky is yellow.").ids)
+    usual = likeliest(compute.traced(specimen, ids), 3)
+    header, _ = drawn(app, "race")
+    assert tuple(header["tokens"]) == (usual if ids[4] in usual else (*usual, ids[4]))
+    assert header["real"] == header["tokens"].index(ids[4])
+    assert "Ana" not in header["names"]
+    app.text_input(key="w:l.add").input("Ana").run()
+    assert drawn(app, "race")[0]["names"][-1] == "Ana"
+    assert str(specimen.tokenizer.encode("Ana").ids[0]) in "".join(app.query_params["l.tokens"]).split(".")
+    app.button(key="race-again").click().run()
+    assert drawn(app, "race")[0]["tokens"] == header["tokens"]
+
+
+def test_what_is_no_token_of_this_model_is_refused_in_a_sentence(opened: Callable[..., AppTest]) -> None:
+    app = opened(text=TEXT)
+    before = drawn(app, "race")[0]["tokens"]
+    app.text_input(key="w:l.add").input("photosynthesis").run()
+    assert "is no single token of this model" in said(app)
+    assert drawn(app, "race")[0]["tokens"] == before
+
+
+@pytest.mark.parametrize("forged", ["1.1", "x", "1.2.3.4.5.6.7.8.9", "999999999999.4"])
+def test_a_forged_link_leaves_the_likeliest(opened: Callable[..., AppTest], forged: str) -> None:
+    app = opened(text=TEXT, l_tokens=forged, l_point="-2", l_at="4000", l_light="sideways")
+    assert not app.exception
+    header, _ = drawn(app, "lens")
+    assert header["choice"] == {"point": 4, "position": len(header["pieces"]) - 1}
+    assert header["light"] == "probability"
+
+
+def test_a_full_field_lets_a_newcomer_in_for_the_last() -> None:
+    assert page.joined((1, 2), 3) == (1, 2, 3)
+    assert page.joined((1, 2), 2) == (1, 2)
+    assert page.joined(tuple(range(8)), 50) == (*range(7), 50)
+
+
+def test_the_settled_point_is_where_nothing_changes_any_more() -> None:
+    assert page._settled(np.array([True, False, True, True])) == 2
+    assert page._settled(np.array([True, True])) == 0
