@@ -73,7 +73,7 @@ def test_the_map_shows_at_every_place_the_colour_of_the_weight_it_names(page: Pa
     frame = page.locator(".st-key-theatre .matrix")
     box = frame.bounding_box()
     assert box is not None
-    for across, down in [(0.3, 0.45), (0.3, 0.55), (0.37, 0.6), (0.42, 0.8), (0.5, 0.7), (0.3, 0.9)]:
+    for across, down in [(0.3, 0.4), (0.3, 0.48), (0.37, 0.53), (0.42, 0.7), (0.5, 0.61), (0.3, 0.79)]:
         page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
         page.wait_for_function("new Promise(requestAnimationFrame)")
         row, *_, column = (int(number) for number in numbers(page.locator(".st-key-theatre .say").inner_text()))

@@ -26,6 +26,7 @@ from model.errors import Refusal
 HERE = Path(__file__).parent
 OWN = ("heads", "heads_note", "layer", "head", "thumb", "stage", "sink_note", "looks", "looked", "column_note")
 OWN += ("dense", "sink", "scale_sink", "pooled", "about", "map", "map_keys", "text_keys", "expected")
+OWN += ("zoom", "zoom_in", "zoom_out", "zoom_fit", "zoom_hint", "gains", "gained")
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ def parse(sent: Any, limits: Limits) -> Choice:
 _view = component(
     "vitrine.theatre",
     html='<div class="theatre plate"></div>',
-    js=plate.script(HERE, "matrix.js"),
+    js=plate.script(HERE, "matrix.js", "lens.js"),
     css=plate.style(HERE, "plate.css"),
 )
 

@@ -8,6 +8,8 @@ export default function (component) {
 }
 
 const EVERY = 24; // tokens up to which each one's share is written below it
+const LONG = 200; // tokens from which only those in sight are lit
+const KEPT = 6; // exact maps of a long text kept after another head was chosen
 
 class Theatre {
   constructor(root) {
@@ -21,15 +23,22 @@ class Theatre {
     this.frame = make("div", "matrix", make("canvas"), make("canvas"));
     this.frame.tabIndex = 0;
     this.frame.setAttribute("role", "application");
-    this.stage.append(this.title, this.say, this.frame);
-    this.matrix = new Matrix(this.frame, {preview: cell => this.preview({cell}), choose: cell => this.choose({query: cell.row, key: cell.column})});
+    this.stage.append(make("div", "bill", this.title), this.say, this.frame);
+    this.matrix = new Lens(this.frame, {
+      preview: cell => this.preview({cell}),
+      choose: cell => this.choose({query: cell.row, key: cell.column}),
+      viewed: lens => this.viewed(lens),
+    });
+    this.title.after(this.matrix.bar);
+    this.gains = make("p", "gains dim");
     this.guess = make("p", "guess");
-    this.stage.append(this.guess, this.note);
+    this.stage.append(this.gains, this.guess, this.note);
     this.looks = new Tokens(at => this.preview(this.asked(at)), at => this.choose(this.header.square ? {query: at, key: null} : {key: at}));
     this.looked = new Tokens(query => this.preview({query}), query => this.choose({query, key: null}));
     this.legend = new Legend(sink => this.choose({sink}));
     this.heads.section.append(this.legend.section);
-    root.replaceChildren(make("div", "floor", this.heads.section, this.stage, make("section", "text", this.looks.side, this.looked.side)));
+    this.floor = make("div", "floor", this.heads.section, this.stage, make("section", "text", this.looks.side, this.looked.side));
+    root.replaceChildren(this.floor);
     this.previewed = {};
     this.watch = new ResizeObserver(() => this.paint(true));
     this.watch.observe(root);
@@ -48,7 +57,10 @@ class Theatre {
     if (this.told !== told) return;
     const fresh = header.revision !== this.header?.revision;
     if (fresh || header.serial !== this.header?.serial) this.choice = header.choice;
-    Object.assign(this, {header, all, reached: fresh ? null : this.reached, allMaps: fresh ? {} : this.allMaps, staged: one && {at: header.stage.join("."), codes: one}});
+    if (fresh) Object.assign(this, {reached: null, maps: new Map()});
+    Object.assign(this, {header, all});
+    this.unpackRest(one);
+    if (fresh) this.matrix.fit();
     if (header.stage && this.choice.key === null && this.at(header.stage) && this.choice.query === header.choice.query) this.choice = {...this.choice, key: header.choice.key};
     this.write();
     this.paint(true);
@@ -56,6 +68,31 @@ class Theatre {
 
   async unpacked(header, part) {
     return header.revision === this.header?.revision ? this.all : inflate(part);
+  }
+
+  /** Which cells may be looked at, and the exact map on stage, once for all paintings. */
+  unpackRest(one) {
+    const {header, all} = this, {layers, heads, high, wide, block, rows, columns} = header, bits = all.subarray(layers * heads * high * wide * (block === 1 ? 2 : 1));
+    if (bits.length !== this.bits?.length || bits.some((byte, i) => byte !== this.bits[i])) {
+      this.bits = bits;
+      this.allowed = (query, key) => bit(bits, query * columns.length + key) === 1;
+      this.blocked = (query, key) => bit(bits, query * columns.length + key) === 0;
+    }
+    if (one) this.keep(header.stage.join("."), unrooted(one, 0, rows.length * columns.length, rows.length * columns.length));
+  }
+
+  /** Keep what a head's exact map says; of a long text only the last few. */
+  keep(name, values) {
+    const {columns: {length}, rows, block} = this.header, gains = new Float32Array(length);
+    let other = 0;
+    for (let i = 0, row = 0; row < rows.length; row++) for (let key = 0; key < length; key++, i++) {
+      gains[key] += values[i];
+      if (key && values[i] > other) other = values[i];
+    }
+    this.maps.delete(name);
+    this.maps.set(name, {values, gains, other: other || 1});
+    if (block > 1 && this.maps.size > KEPT) this.maps.delete(this.maps.keys().next().value);
+    return this.maps.get(name);
   }
 
   at([layer, head]) {
@@ -102,30 +139,26 @@ class Theatre {
 
   // ---------------------------------------------------------------- numbers
 
-  allowed(query, key) {
-    const {layers, heads, high, wide, block, columns} = this.header;
-    this.bits = this.all.subarray(layers * heads * high * wide * (block === 1 ? 2 : 1));
-    return bit(this.bits, query * columns.length + key) === 1;
+  /** A head's exact map: its values row by row, what each key gains in all, the largest weight on any key but the first; or `null` while
+      it is not here. */
+  exact(layer, head) {
+    const {layers, heads, high, wide, block} = this.header, name = `${layer}.${head}`, cells = high * wide, at = (layer * heads + head) * cells;
+    if (block > 1 || this.maps.has(name)) return this.maps.get(name) ?? null;
+    return this.keep(name, unrooted(this.all, at, cells, layers * heads * cells + at));
   }
 
-  /** A head's exact map, row by row, or `null` while it is not here. */
   values(layer, head) {
-    const {layers, heads, high, wide, block, rows, columns} = this.header, name = `${layer}.${head}`, cells = high * wide;
-    if (block > 1) {
-      if (this.staged?.at !== name) return null;
-      this.staged.values ??= unrooted(this.staged.codes, 0, rows.length * columns.length, rows.length * columns.length);
-      return this.staged.values;
-    }
-    const at = (layer * heads + head) * cells;
-    return (this.allMaps[name] ??= unrooted(this.all, at, cells, layers * heads * cells + at));
+    return this.exact(layer, head)?.values;
   }
 
-  /** While the exact map travels, its thumbnail stretched to the same size. */
-  stretched(layer, head) {
-    const {heads, high, wide, block, rows, columns} = this.header, across = columns.length, at = (layer * heads + head) * high * wide;
-    const small = unrooted(this.all, at, high * wide), values = new Float32Array(rows.length * across);
-    for (let q = 0; q < rows.length; q++) for (let k = 0; k < across; k++) values[q * across + k] = small[Math.floor(q / block) * wide + Math.floor(k / block)];
-    return values;
+  /** While the exact map travels, the small one in its place: a number for every `block` × `block` cells. */
+  coarse(layer, head) {
+    const {heads, high, wide} = this.header, values = unrooted(this.all, (layer * heads + head) * high * wide, high * wide);
+    return {values, other: values.reduce((most, value, i) => (i % wide && value > most ? value : most), 0) || 1};
+  }
+
+  get long() {
+    return Math.max(this.header.rows.length, this.header.columns.length) > LONG;
   }
 
   // ---------------------------------------------------------------- painting
@@ -143,35 +176,46 @@ class Theatre {
     const {header} = this, {words} = header;
     this.heads.write(header);
     this.legend.write(header);
+    this.matrix.name(header);
     this.frame.setAttribute("aria-label", `${words.map} ${words.map_keys}`);
     this.looks.write(header.keys ?? header.queries, words, words.looks);
     this.looked.write(header.queries, words, words.looked);
     this.guess.hidden = !header.expected.length;
+    this.floor.classList.toggle("long", this.long);
   }
 
   paint(afresh) {
     const width = this.frame.clientWidth;
     if (!this.header || width <= 0) return;
-    const {header} = this, now = this.shown();
-    const exact = this.values(now.layer, now.head), values = exact ?? this.stretched(now.layer, now.head);
-    const most = now.sink ? 1 : this.largestOther(values);
+    const {header} = this, now = this.shown(), exact = this.exact(now.layer, now.head), map = exact ?? this.coarse(now.layer, now.head);
+    const most = now.sink ? 1 : map.other;
+    if (afresh) [this.looks, this.looked].forEach(tokens => tokens.measureAgain());
     if (afresh || now.sink !== this.painted?.sink) this.heads.paint(header, this.all, now.sink);
     this.heads.mark(this.choice);
-    if (afresh || ["layer", "head", "sink"].some(name => now[name] !== this.painted?.[name]) || exact !== this.painted?.exact) this.paintMap(values, most, now, width);
+    if (afresh || ["layer", "head", "sink"].some(name => now[name] !== this.painted?.[name]) || exact !== this.painted?.exact) this.paintMap(map, exact, most, now, width);
     this.matrix.mark(this.locked(), this.previewed.cell ?? null);
-    this.paintText(values, most, now, exact !== null);
+    this.paintText(map.values, most, now, exact);
     this.painted = {...now, exact};
-    this.reach(values);
+    this.reach(exact);
     this.root.dataset.painted = [header.revision, this.choice.layer, this.choice.head, this.choice.query, this.choice.key, this.choice.sink, exact ? "exact" : "coarse"].join("/");
   }
 
+  /** The window onto the map has moved: the frame is as high as it, and the head's thumbnail shows where one is. */
+  viewed(lens) {
+    this.frame.style.height = `${lens.bottom}px`;
+    const {from, cell, across, down} = lens, [rows, columns] = [this.header.rows.length, this.header.columns.length];
+    this.heads.pane(lens.zoom > 1 && [from.column / columns, from.row / rows, across / cell / columns, down / cell / rows]);
+  }
+
   /** Whenever something else is locked: what the chosen token looks at most, and who looks at it most, into view. */
-  reach(values) {
+  reach(exact) {
     const {layer, head, query, key} = this.choice, name = `${layer}.${head}.${query}.${key}`, {square, rows, columns} = this.header;
     if (this.reached === name || Object.values(this.previewed).some(Boolean)) return;
     this.reached = name;
     this.looks.reach(key ?? (square ? query : 0));
-    const asked = this.subject(this.choice, values), weight = other => values[other * columns.length + asked];
+    if (key !== null) this.matrix.reveal({row: query, column: key});
+    if (!exact) return void this.looked.reach(query);
+    const {values} = exact, asked = this.subject(this.choice, values), weight = other => values[other * columns.length + asked];
     let most = query;
     for (let other = 0; other < rows.length; other++) if (other !== query && weight(other) > (most === query ? 0 : weight(most))) most = other;
     this.looked.reach(square ? most : query);
@@ -181,43 +225,43 @@ class Theatre {
     return this.choice.key === null || this.previewed.head ? null : {row: this.choice.query, column: this.choice.key};
   }
 
-  paintMap(values, most, now, width) {
-    const {rows, columns, words} = this.header;
+  paintMap({values, gains}, exact, most, now, width) {
+    const {rows, columns, words, language, block} = this.header;
     this.matrix.show(
       {
-        rows, columns, values, table: "sequential", titles: words, omit: now.sink ? -1 : 0,
-        blocked: (row, column) => !this.allowed(row, column),
+        rows, columns, values, table: "sequential", titles: words, omit: now.sink ? -1 : 0, blocked: this.blocked,
+        grain: exact ? 1 : block, margin: gains ?? new Float32Array(columns.length), caption: words.gains,
         share: value => Math.sqrt(value / most),
-        brief: value => (value < 0.005 ? "" : whole(100 * value, this.header.language)),
+        brief: value => (value < 0.005 ? "" : whole(100 * value, language)),
       },
-      width, Math.min(width, 470),
+      width, Math.min(width + FOOT, this.long ? 700 : 470 + FOOT),
     );
-    this.frame.style.height = `${this.matrix.bottom}px`;
     this.legend.scale(this.header, most, now.sink);
   }
 
-  /** Where the colours end when the first token is left out of them. */
-  largestOther(values) {
-    const {length} = this.header.columns;
-    let most = 0;
-    for (let i = 0; i < values.length; i++) if (i % length && values[i] > most) most = values[i];
-    return most || 1;
-  }
-
   paintText(values, most, now, exact) {
-    const {square, rows, columns, words, language, sinks, expected} = this.header, across = columns.length;
-    const share = value => Math.sqrt(Math.min(1, value / most)), asked = this.subject(now, values);
-    const row = key => (this.allowed(now.query, key) ? values[now.query * across + key] : null);
-    const column = query => (this.allowed(query, asked) ? values[query * across + asked] : null);
+    const {square, rows, columns, words, language, sinks, expected, block, wide} = this.header, across = columns.length;
+    const at = exact ? (query, key) => values[query * across + key] : (query, key) => values[Math.floor(query / block) * wide + Math.floor(key / block)];
+    const share = value => Math.sqrt(Math.min(1, value / most)), asked = exact ? this.subject(now, values) : square ? now.query : 0;
+    const row = key => (this.allowed(now.query, key) ? at(now.query, key) : null);
+    const column = query => (this.allowed(query, asked) ? at(query, asked) : null);
     const say = value => (exact && value !== null ? percent(value, language) : "");
     this.looks.paint(rows[now.query], row, share, asked, say, now.sink ? -1 : 0);
     this.looked.paint(columns[asked], column, share, now.query, say, now.sink || asked ? -1 : -2);
     if (expected.length) this.guess.replaceChildren(...quoted(words.expected, {token: rows[now.query], expected: expected[now.query]}));
     this.title.textContent = fill(words.stage, {layer: now.layer + 1, head: now.head + 1});
     this.say.replaceChildren(...(exact ? this.sentence(values, now) : [words.about]));
+    this.gains.replaceChildren(...(exact ? this.gained(exact, now) : []));
     const sink = fill(words.sink_note, {share: percent(sinks[now.layer][now.head], language)});
     const small = this.matrix.cell * (window.devicePixelRatio || 1) < 1 ? ` ${words.pooled}` : "";
-    this.note.textContent = sink + small;
+    this.note.textContent = `${sink}${small} ${words.zoom_hint}`;
+  }
+
+  /** What the key under the pointer, or the chosen one, is given by all who look at it. */
+  gained({values, gains}, now) {
+    const {columns, words, language} = this.header, key = now.key ?? this.strongestOf(values, now.query);
+    const total = gains[key].toLocaleString(language, {maximumFractionDigits: gains[key] < 9.995 ? 2 : 1});
+    return quoted(fill(words.gained, {column: key + 1, total}), {key: columns[key]});
   }
 
   /** Whose column is shown: the chosen token's own, or, in another text, the one that the chosen token looks at. */
@@ -256,7 +300,7 @@ const quoted = (sentence, values) => sentence.split(/(\{\w+\})/).map(part => {
 class Heads {
   /** `preview([layer, head] | undefined)` and `choose(layer, head)`. */
   constructor(preview, choose) {
-    Object.assign(this, {preview, choose, buttons: []});
+    Object.assign(this, {preview, choose, buttons: [], glass: make("i", "glass")});
     this.title = make("h3");
     this.note = make("p", "dim");
     this.grid = make("div", "thumbs");
@@ -270,7 +314,7 @@ class Heads {
     const {layers, heads, words, sinks, language} = header;
     this.title.textContent = words.heads;
     this.grid.setAttribute("aria-label", `${words.heads}. ${words.heads_note}`);
-    if (this.buttons.length !== layers * heads) this.build(layers, heads);
+    if (this.buttons.length !== layers * heads || this.columns !== heads) this.build(layers, heads);
     this.corner.textContent = words.layer;
     this.buttons.forEach((button, i) => {
       const layer = Math.floor(i / heads), head = i % heads;
@@ -283,8 +327,9 @@ class Heads {
     this.corner = make("span", "corner");
     const cells = [this.corner, ...Array.from({length: heads}, (_, head) => make("span", "", String(head + 1)))];
     this.buttons = [];
+    this.pressed = null;
     for (let layer = 0; layer < layers; layer++) {
-      cells.push(make("span", "", String(layer + 1)));
+      cells.push(make("span", "layer", String(layer + 1)));
       for (let head = 0; head < heads; head++) cells.push(this.button(layer, head));
     }
     this.grid.replaceChildren(...cells);
@@ -292,7 +337,8 @@ class Heads {
 
   button(layer, head) {
     const button = make("button", "", make("canvas"));
-    button.type = "button";
+    Object.assign(button, {type: "button", tabIndex: -1});
+    button.setAttribute("aria-pressed", false);
     Object.assign(button.dataset, {layer, head});
     button.onpointerenter = () => this.preview([layer, head]);
     button.onfocus = () => button.matches(":focus-visible") && this.preview([layer, head]);
@@ -304,8 +350,8 @@ class Heads {
 
   paint({layers, heads, high, wide, block, words}, codes, sink) {
     this.grid.style.gridTemplateColumns = "none";
-    const room = this.section.clientWidth - 4 * heads - 44;
-    const size = Math.max(16, Math.min(88, Math.floor(room / heads), Math.floor(430 / layers))), most = Math.max(high, wide);
+    const room = this.section.clientWidth - 4 * heads - 44, least = matchMedia("(pointer: coarse)").matches ? 32 : 24;
+    const size = Math.max(least, Math.min(88, Math.floor(room / heads), Math.floor(430 / layers))), most = Math.max(high, wide);
     const across = Math.max(8, Math.round((size * wide) / most)), down = Math.max(8, Math.round((size * high) / most));
     this.grid.style.gridTemplateColumns = `minmax(28px, max-content) repeat(${heads}, ${across}px)`;
     this.buttons.forEach((button, i) => this.thumb(button.firstChild, codes, i * high * wide, {high, wide, across, down}, sink));
@@ -323,11 +369,29 @@ class Heads {
   }
 
   mark({layer, head}) {
-    this.buttons.forEach((button, i) => {
-      const chosen = i === layer * this.columns + head;
-      button.setAttribute("aria-pressed", chosen);
-      button.tabIndex = chosen ? 0 : -1;
-    });
+    const next = this.buttons[layer * this.columns + head];
+    if (next === this.pressed) return;
+    for (const button of [this.pressed, next]) {
+      button?.setAttribute("aria-pressed", button === next);
+      if (button) button.tabIndex = button === next ? 0 : -1;
+    }
+    this.pressed = next;
+    next.append(this.glass);
+    this.into(next);
+  }
+
+  /** Bring a thumbnail into sight where the grid scrolls; the page stays where it is. */
+  into(button) {
+    const {offsetLeft, offsetTop, offsetWidth, offsetHeight} = button, {grid} = this, edge = 34;
+    const near = (at, size, from, room) => Math.min(at - edge, Math.max(from, at + size + edge - room));
+    grid.scrollLeft = near(offsetLeft, offsetWidth, grid.scrollLeft, grid.clientWidth);
+    grid.scrollTop = near(offsetTop, offsetHeight, grid.scrollTop, grid.clientHeight);
+  }
+
+  /** Where one is in the map of the head on stage, on its thumbnail: [left, top, wide, high] as shares; false where all of it is seen. */
+  pane(seen) {
+    this.glass.hidden = !seen;
+    if (seen) ["left", "top", "width", "height"].forEach((side, i) => { this.glass.style[side] = `${100 * seen[i]}%`; });
   }
 
   key(event) {
@@ -351,6 +415,7 @@ class Tokens {
     this.side = make("div", "side", this.title, this.list, this.note);
     this.list.onkeydown = event => this.key(event);
     this.list.onpointerleave = () => this.preview(undefined);
+    this.list.onscroll = () => { this.scrolled = undefined; this.light?.(); };
   }
 
   write({texts, apart}, words, sentence) {
@@ -360,6 +425,8 @@ class Tokens {
     this.note.textContent = sentence === words.looked ? words.column_note : "";
     this.buttons = texts.map((text, at) => this.button(text, at, apart[at]));
     this.list.replaceChildren(...this.buttons);
+    this.light = this.chosen = undefined;
+    this.measureAgain();
   }
 
   button(text, at, apart) {
@@ -373,22 +440,46 @@ class Tokens {
     return button;
   }
 
-  /** Light each token by `value(position)`, `null` where looking is forbidden; `omit` is left out of the colours (−2: all are). */
+  /** Light each token by `value(position)`, `null` where looking is forbidden; `omit` is left out of the colours (−2: all are). Of a long
+      text those in sight, and the others when they come into it. */
   paint(token, value, share, chosen, say, omit) {
     this.title.replaceChildren(...this.sentence.split(/(\{token\})/).map(part => (part === "{token}" ? make("q", "", token) : part)));
     const few = this.buttons.length <= EVERY;
-    this.buttons.forEach((button, at) => {
+    const one = at => {
       const given = value(at), dark = given === null || at === omit || omit === -2, code = dark ? 0 : Math.round(share(given) * 255);
-      const below = few && given !== null && given >= 0.01 ? say(given) : "", told = `${given === null} ${dark} ${code} ${at === chosen} ${below}`;
-      if (button.told === told) return;
-      button.told = told;
-      button.style.background = dark ? "transparent" : colour(SEQUENTIAL, code);
-      button.style.color = dark ? PLATE.dim : onColour(SEQUENTIAL, code);
-      button.classList.toggle("unseen", given === null);
-      button.lastChild.textContent = below;
-      button.setAttribute("aria-pressed", at === chosen);
-      button.tabIndex = at === chosen ? 0 : -1;
-    });
+      this.dress(this.buttons[at], {given, dark, code, chosen: at === chosen, below: few && given !== null && given >= 0.01 ? say(given) : ""});
+    };
+    this.light = () => this.inSight().forEach(one);
+    [this.chosen, chosen].filter(at => at < this.buttons.length).forEach(one);
+    this.chosen = chosen;
+    this.light();
+  }
+
+  dress(button, {given, dark, code, chosen, below}) {
+    const told = `${given === null} ${dark} ${code} ${chosen} ${below}`;
+    if (button.told === told) return;
+    button.told = told;
+    button.style.background = dark ? "transparent" : colour(SEQUENTIAL, code);
+    button.style.color = dark ? PLATE.dim : onColour(SEQUENTIAL, code);
+    button.classList.toggle("unseen", given === null);
+    button.lastChild.textContent = below;
+    button.setAttribute("aria-pressed", chosen);
+    button.tabIndex = chosen ? 0 : -1;
+  }
+
+  /** The tokens that can be seen, and those a little above and below them. The list is measured when it may have changed and not at
+      every painting, which would have the browser lay the page out anew. */
+  inSight() {
+    const {buttons, list} = this, every = [...buttons.keys()];
+    if (buttons.length <= LONG) return every;
+    this.tops ??= buttons.map(button => button.offsetTop - list.offsetTop);
+    this.high ??= list.clientHeight;
+    this.scrolled ??= list.scrollTop;
+    return every.filter(at => this.tops[at] > this.scrolled - this.high && this.tops[at] < this.scrolled + 2 * this.high);
+  }
+
+  measureAgain() {
+    this.tops = this.high = this.scrolled = undefined;
   }
 
   /** Bring the token at `position` into view where the text is too long to be seen whole. */
