@@ -15,12 +15,13 @@ from streamlit.testing.v1 import AppTest
 
 from components import compute
 from components.canvas import lens as canvas
-from components.canvas import plate
+from components.canvas import plate, pushes
 from components.canvas import race as racing
-from components.i18n import Words
+from components.i18n import LANGUAGES, Words
 from components.pages import layers as page
 from model import checkpoints
-from model.analysis.lens import lens, likeliest, race
+from model.analysis.lens import Writer, credited, lens, likeliest, pushed, race, writers
+from model.analysis.residual import attribution
 from model.config import Config, Encoder, EncoderDecoder, Form, Free, Serial, Transformed
 from model.errors import Refusal
 from model.text.tokenizer import BLANK, Tokenizer
@@ -80,6 +81,42 @@ def test_recipes_leave_the_numbers_of_the_pictures() -> None:
         np.testing.assert_array_equal(values, getattr(raced, name))
 
 
+@pytest.mark.parametrize("writer", [None, Writer("attn", 1, 2), Writer("embedding")])
+def test_the_pushes_recipe_leaves_the_numbers_of_the_board(writer: Writer | None) -> None:
+    push = page.pushing(TRACE, 3, 12, writer)
+    numbers = cooked(page.pushes_recipe(push), TRACE)
+    np.testing.assert_allclose(numbers["credits"], push.credits, rtol=1e-6)
+    for side, ids in (("up", push.up), ("down", push.down)):
+        np.testing.assert_array_equal(numbers[side], ids)
+        np.testing.assert_array_equal(numbers[f"{side}_logits"], push.logits[ids])
+    assert push.writer == (writer or push.writers[int(np.argmax([_single(push, i) for i in range(len(push.writers))]))])
+
+
+def _single(push: page.Push, i: int) -> float:
+    """A credit, unless it is counted in finer parts or is the embedding's."""
+    each = push.writers[i]
+    return push.credits[i] if each.head is not None or each.kind == "mlp" else -np.inf
+
+
+# ---------------------------------------------------------------- who writes
+
+
+@pytest.mark.parametrize("config", [EVERY[0], next(config for config in EVERY if isinstance(config.form, EncoderDecoder))], ids=["one", "two"])
+def test_every_writer_has_a_cell_of_its_own_and_a_name_a_link_can_carry(config: Config) -> None:
+    everyone = writers(config)
+    places = pushes.cells(everyone)
+    assert len(set(places)) == len(places)
+    assert all(page.WRITER.read(page.WRITER.write(each)) == each for each in everyone)
+    for words in map(Words, LANGUAGES):
+        assert len({pushes.name(words, each) for each in everyone}) == len(everyone)
+
+
+@pytest.mark.parametrize("forged", ["attn", "attn.x", "mlp.1.2", "embedding.3", "cross", "attn.1.2.3"])
+def test_nobody_writes_under_a_forged_name(forged: str) -> None:
+    with pytest.raises(Refusal):
+        page.WRITER.read(forged)
+
+
 # ---------------------------------------------------------------- the page
 
 
@@ -87,7 +124,7 @@ PAGE = """
 import streamlit as st
 from components import permalink, theme
 from components.controls import header, prompt
-from components.i18n import Words
+from components.i18n import LANGUAGES, Words
 from components.page import Session
 from components.pages import layers
 
@@ -171,6 +208,32 @@ def test_the_page_shows_the_numbers_of_the_model(opened: Callable[..., AppTest])
     np.testing.assert_array_equal(racing.unpacked(numbers, 5)[0], raced.rank)
     assert race_header["tokens"] == [17, 40]
     assert race_header["measure"] == "probability"
+
+
+def test_the_board_shows_who_pushes_the_followed_token_and_follows_another(opened: Callable[..., AppTest]) -> None:
+    app = opened(text=TEXT, l_at="4", l_writer="attn.2.3", l_token="41")
+    specimen = compute.embedded()
+    trace = compute.traced(specimen, (specimen.tokenizer.begin, *specimen.tokenizer.encode(TEXT).ids))
+    header, (numbers,) = drawn(app, "pushes")
+    asked, writer = attribution(trace, 3, (40,)), Writer("attn", 1, 2)
+    np.testing.assert_allclose(np.frombuffer(numbers, "<f4"), [credited(asked, each)[0] for each in writers(specimen.config)], atol=1e-5)
+    logits = pushed(trace, 3, writer)
+    assert header["names"][header["chosen"]] == EN("layers.writer.attn_head", layer=2, head=3)
+    assert [id for id, *_ in header["lists"][0]] == np.argsort(-logits, kind="stable")[:10].tolist()
+    assert header["followed"] == 40
+    token = likeliest(trace, 3, 2)[1]
+    app.selectbox(key="w:l.token").set_value(token + 1).run()
+    assert drawn(app, "pushes")[0]["followed"] == token
+    assert "".join(app.query_params["l.token"]) == str(token + 1)
+
+
+def test_a_writer_of_another_model_gives_way_to_the_one_that_pushes_most(opened: Callable[..., AppTest]) -> None:
+    app = opened(text=TEXT, l_writer="cross.1.1", l_token="9999999")
+    assert not app.exception
+    header, (numbers,) = drawn(app, "pushes")
+    assert header["names"][header["chosen"]].startswith(("Head", "The MLP"))
+    assert header["followed"] == drawn(app, "race")[0]["tokens"][0]
+    assert np.isfinite(np.frombuffer(numbers, "<f4")).all()
 
 
 def test_unless_others_are_chosen_the_likeliest_race_with_what_the_text_really_has(opened: Callable[..., AppTest]) -> None:

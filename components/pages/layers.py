@@ -16,13 +16,16 @@ from components import compute, state
 from components.canvas import lens as canvas
 from components.canvas.lens import Scene, Spot, lens_rows
 from components.canvas.plate import visible
+from components.canvas.pushes import Board, push_board
+from components.canvas.pushes import name as writer_name
 from components.canvas.race import MOST, Field, race_lines
 from components.compute import Specimen
 from components.controls.arithmetic import door
 from components.controls.prompt import predicted
 from components.i18n import Words
 from components.page import Page, Session, block, calm, exhibit
-from model.analysis.lens import NOBODY, Lens, Point, Race, lens, likeliest, race
+from model.analysis.lens import NOBODY, Lens, Point, Race, Writer, credited, lens, likeliest, pushed, race, writers
+from model.analysis.residual import Attribution, attribution
 from model.config import Config, Encoder, EncoderDecoder, Serial, Tied, Transformed
 from model.errors import Refusal
 from model.trace import Trace
@@ -48,8 +51,33 @@ def _ids(given: str) -> tuple[int, ...]:
     return found
 
 
+def _writer(given: str) -> Writer | None:
+    found = re.fullmatch(r"(embedding)|(?:(attn|cross)\.(\d{1,3})(?:\.(\d{1,3}))?)|(?:(mlp)\.(\d{1,3}))", given, re.ASCII)
+    if given and not found:
+        raise Refusal("link.writer", "who writes is named embedding, attn.2, attn.2.1, cross.2.1 or mlp.2; got {given!r}", given=given[:40])
+    match found and found.groups():
+        case ("embedding", *_):
+            return Writer("embedding")
+        case (_, "attn" | "cross" as branch, str(layer), head, *_):
+            return Writer(branch, int(layer) - 1, None if head is None else int(head) - 1)
+        case (*_, "mlp", str(layer)):
+            return Writer("mlp", int(layer) - 1)
+    return None
+
+
+def spelled(writer: Writer | None) -> str:
+    """A writer as a link writes it, counted from 1."""
+    if writer is None or writer.kind == "embedding":
+        return "" if writer is None else "embedding"
+    return f"{writer.kind}.{writer.layer + 1}" + ("" if writer.head is None else f".{writer.head + 1}")
+
+
+WRITER: state.Field[Writer | None] = state.Field("l.writer", None, _writer, spelled)
 POINT = state.Field("l.point", "", _point)
 TOKENS: state.Field[tuple[int, ...]] = state.Field("l.tokens", (), _ids, lambda ids: ".".join(map(str, ids)))
+FOLLOWED = state.integer("l.token", 0, 0, 9_999_999)
+"""The token whose pushes are counted, its id and one; 0 leaves it to the page."""
+PUSHED = 10  # tokens listed either way
 ADD = state.text("l.add", "", 40)
 """What is being typed; no link carries it."""
 
@@ -75,7 +103,7 @@ class View:
 
 
 def render(session: Session) -> None:
-    """The page: the lens, the race, and what the lens is not."""
+    """The page: the lens and what it is not, the race, the pushes."""
     st.title(session.words("layers.title"))
     st.markdown(session.words("layers.lead"))
     forget_the_place_in_another_text((session.specimen.id, session.prompt.ids, session.prompt.source_ids))
@@ -94,6 +122,9 @@ def _reading(session: Session, serial: int, anchor: Spot) -> None:
     _what_it_is_not(words, session.specimen.config)
     st.header(words("layers.race.heading"))
     _race(session, view)
+    st.header(words("layers.pushes.heading"))
+    st.markdown(words("layers.pushes.lead"))
+    _pushes(session, view)
 
 
 def _view(session: Session) -> View:
@@ -274,7 +305,8 @@ def runners(view: View, vocabulary: int) -> tuple[int, ...]:
 
 
 def follow(session: Session, view: View, token: int) -> None:
-    """Let a token race too; in a full field it takes the last one's place."""
+    """Count who pushes a token, and let it race; in a full field it takes the last one's place."""
+    state.put(FOLLOWED, token + 1)
     state.put(TOKENS, joined(runners(view, session.specimen.config.vocabulary), token))
 
 
@@ -395,4 +427,135 @@ found = race(trace, {raced.position}, {raced.tokens}, halves={halves})
 numbers = {{"rank": found.rank, "chance": found.chance}}"""
 
 
-PAGE = Page("layers", render, (LIGHT, HALVES, AT, POINT, MEASURE, TOKENS))
+# ---------------------------------------------------------------- who pushes whom
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Push:
+    """What is counted at one position: who pushes the followed `token` how far (`credits`, as many as `writers`), in all its `logit`; and
+    whom the chosen `writer` pushes (`logits`, one for every token of the vocabulary)."""
+
+    position: int
+    token: int
+    writers: tuple[Writer, ...]
+    credits: np.ndarray
+    asked: Attribution
+    writer: Writer
+    logits: np.ndarray
+
+    @property
+    def up(self) -> np.ndarray:
+        """The ids pushed up furthest, the furthest first."""
+        return np.argsort(-self.logits, kind="stable")[:PUSHED]
+
+    @property
+    def down(self) -> np.ndarray:
+        """The ids pushed down furthest, the furthest first."""
+        return np.argsort(self.logits, kind="stable")[:PUSHED]
+
+
+def pushing(trace: Trace, position: int, token: int, writer: Writer | None) -> Push:
+    """Everybody's push of a token, and one writer's of all tokens: of the one asked for if this model has it, else of the head or MLP that
+    pushes the token most."""
+    everyone, asked = writers(trace.model.config), attribution(trace, position, (token,))
+    credits = np.array([credited(asked, each)[0] for each in everyone])
+    single = np.array([each.head is not None or each.kind == "mlp" for each in everyone])
+    chosen = writer if writer in everyone and writer is not None else everyone[int(np.where(single, credits, -np.inf).argmax())]
+    return Push(position, token, everyone, credits, asked, chosen, pushed(trace, position, chosen))
+
+
+def _followed(view: View, vocabulary: int) -> int:
+    """The token whose pushes are counted: the one followed, else the answer."""
+    wanted = state.get(FOLLOWED) - 1
+    return wanted if 0 <= wanted < vocabulary else likeliest(view.trace, view.spot.position, 1)[0]
+
+
+def _pushes(session: Session, view: View) -> None:
+    words, specimen, position = session.words, session.specimen, view.spot.position
+    token = _followed(view, specimen.config.vocabulary)
+    _pushes_controls(session, view, token)
+    push = pushing(view.trace, position, token, state.get(WRITER))
+    told = {"token": _name(session, token), "piece": visible(session.prompt.pieces[position]), "position": position + 1}
+    board = Board(
+        revision=f"{view.revision}/{position}/{token}/{spelled(push.writer)}",
+        titles=(words("layers.pushes.grid", **told), words("layers.pushes.lists", writer=writer_name(words, push.writer))),
+        writers=push.writers,
+        values=push.credits,
+        chosen=push.writers.index(push.writer),
+        up=_listed(session, push, push.up),
+        down=_listed(session, push, push.down),
+        followed=token,
+        vocabulary=specimen.config.vocabulary,
+    )
+    exhibit(
+        session,
+        "pushes",
+        lambda: push_board(words, "pushes", board, partial(state.put, WRITER), partial(follow, session, view)),
+        pushes_in_words(session, push),
+        lambda: pushes_table(session, push),
+        lambda: pushes_recipe(push),
+    )
+    kind = "transformed" if isinstance(specimen.config.readout, Transformed) else "plain"
+    st.caption(f"{words('layers.pushes.direct')} {words(f'layers.pushes.held_{kind}')}")
+
+
+def _pushes_controls(session: Session, view: View, token: int) -> None:
+    """The followed token, among those that race."""
+    field = runners(view, session.specimen.config.vocabulary)
+    options = [id + 1 for id in (field if token in field else (*field, token))]
+    label, say = session.words("layers.pushes.follow_label"), lambda option: _name(session, option - 1)
+    st.selectbox(label, options, format_func=say, width=300, **state.bind(FOLLOWED, shown=token + 1))
+
+
+def _listed(session: Session, push: Push, ids: np.ndarray) -> tuple[tuple[int, str, float], ...]:
+    return tuple((int(id), predicted(session.words, session.specimen, int(id)), float(push.logits[id])) for id in ids)
+
+
+def _signed(words: Words, value: float) -> str:
+    return ("+" if value > 0.005 else "") + words.number(round(float(value), 2) + 0.0, 2)
+
+
+def pushes_in_words(session: Session, push: Push) -> str:
+    """Whom the chosen writer pushes, who pushes the followed token most, and how its logit adds up."""
+    words, asked, (up, down) = session.words, push.asked, (int(push.up[0]), int(push.down[0]))
+    one = {"writer": writer_name(words, push.writer), "token": _name(session, push.token), "value": _signed(words, push.logits[push.token])}
+    ends = {"up": _name(session, up), "up_value": _signed(words, push.logits[up])}
+    ends |= {"down": _name(session, down), "down_value": _signed(words, push.logits[down])}
+    parts = {
+        "logit": _signed(words, float(asked.logits[0])),
+        "embedding": _signed(words, float(asked.embedding[0])),
+        "attention": _signed(words, sum(float(heads.sum() + asked.biases[branch].sum()) for branch, heads in asked.heads.items())),
+        "mlp": _signed(words, float(asked.mlp.sum())),
+        "rest": _signed(words, float(asked.offsets[0] + asked.bias[0])),
+    }
+    return f"{words('layers.pushes.reading', **one, **ends)} {words('layers.pushes.sum', token=one['token'], **parts)}"
+
+
+def pushes_table(session: Session, push: Push) -> pd.DataFrame:
+    """Everybody's push of the followed token, then the chosen writer's of the tokens it pushes furthest."""
+    words, ids = session.words, [*push.up.tolist(), *push.down[::-1].tolist()]
+    named, own = [writer_name(words, each) for each in push.writers], writer_name(words, push.writer)
+    columns = {
+        "writer": named + [own] * len(ids),
+        "guess": [_name(session, push.token)] * len(named) + [_name(session, id) for id in ids],
+        "logits": [*push.credits.tolist(), *push.logits[ids].tolist()],
+    }
+    return pd.DataFrame({words(f"layers.table.{name}"): column for name, column in columns.items()})
+
+
+def pushes_recipe(push: Push) -> str:
+    """Lines that compute the pushes again."""
+    return f"""import numpy as np
+from model.analysis.lens import Writer, credited, pushed, writers
+from model.analysis.residual import attribution
+
+asked = attribution(trace, {push.position}, ({push.token},))
+logits = pushed(trace, {push.position}, {push.writer!r})
+up, down = np.argsort(-logits, kind="stable")[:{PUSHED}], np.argsort(logits, kind="stable")[:{PUSHED}]
+numbers = {{
+    "credits": np.array([credited(asked, writer)[0] for writer in writers(model.config)]),
+    "up": up, "up_logits": logits[up], "down": down, "down_logits": logits[down],
+}}"""
+
+
+PAGE = Page("layers", render, (LIGHT, HALVES, AT, POINT, MEASURE, TOKENS, FOLLOWED, WRITER))

@@ -36,7 +36,7 @@ PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generati
 ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
     "attention": ("theatre", "ledger"),
-    "layers": ("lens", "race"),
+    "layers": ("lens", "race", "pushes"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "generation": ("player", "dials", "gaze"),
     "size": ("size-curve",),
