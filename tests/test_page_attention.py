@@ -75,8 +75,13 @@ PLACE = Place(HERE, PIECES, PIECES)
 
 def canvas(app: AppTest, name: str) -> tuple[dict[str, Any], list[bytes]]:
     """Header and parts of what the component of this name was last sent."""
+    return plate.opened(bidi(app, name))
+
+
+def bidi(app: AppTest, name: str) -> bytes:
+    """The same as it travelled."""
     (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == name)
-    return plate.opened(found.bytes)
+    return found.bytes
 
 
 def said(app: AppTest) -> str:
@@ -139,15 +144,15 @@ def test_markup_in_the_text_stays_text(opened: Callable[..., AppTest]) -> None:
 
 def test_of_a_long_text_the_exact_map_of_the_chosen_head_travels_beside_the_small_ones(opened: Callable[..., AppTest]) -> None:
     app = opened(text="The sky is blue. " * 20, a_layer="3", a_head="2")
-    header, (small, exact) = canvas(app, "vitrine.theatre")
+    header, (small, _) = canvas(app, "vitrine.theatre")
     specimen = compute.embedded()
     length, side = len(header["queries"]["texts"]), header["high"]
     assert (length, header["block"], header["stage"]) == (90, 2, [2, 1])
     tokenizer = specimen.loaded.tokenizer or Tokenizer.for_world()
     ids = (tokenizer.begin, *tokenizer.encode("The sky is blue. " * 20).ids)[:90]
     pattern = compute.traced(specimen, ids)["decoder.blocks.2.attn.pattern"][1].numpy()
-    planes = np.frombuffer(exact, np.uint8).reshape(2, length, length)
-    np.testing.assert_allclose(plate.unrooted(list(planes)), pattern, atol=2e-5)
+    (_, sent) = plate.split(bidi(app, "vitrine.theatre"))[1]
+    np.testing.assert_allclose(theatre.unpack_one(sent, np.tri(length, dtype=bool)), pattern, atol=2e-5)
     thumb = np.frombuffer(small, np.uint8)[: 6 * side * side].reshape(3, 2, side, side)[2, 1]
     np.testing.assert_allclose(plate.unrooted([thumb]), pattern.reshape(side, 2, side, 2).max((1, 3)), atol=4e-3)
 
@@ -158,7 +163,7 @@ def test_every_head_of_a_thousand_tokens_fits_into_six_megabytes_even_of_pure_no
     small = noise.random((layers, heads, side, side), np.float32)
     glance = Overview(small, -(-1_024 // side), noise.random((layers, heads), np.float32), (0, 0, 0))
     maps = theatre.pack_all(glance, noise.random((1_024, 1_024)) < 0.5)
-    exact = theatre.pack_one(noise.random((1_024, 1_024), np.float32))
+    exact = theatre.pack_one(noise.random((1_024, 1_024), np.float32), np.ones((1_024, 1_024), bool))
     assert not theatre.whole(maps)
     assert len(maps) + len(exact) <= 6 * compute.MEGABYTE
 

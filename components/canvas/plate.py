@@ -62,8 +62,13 @@ def opened(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
 
 def squeeze(planes: Sequence[NDArray[Any]]) -> bytes:
     """Arrays one after the other as a part: as they are where they are few bytes, else compressed for speed rather than size."""
-    data = b"".join(plane.tobytes() for plane in planes)
-    return b"\0" + data if len(data) <= FEW else zlib.compress(data, 1)
+    plain = plainly(planes)
+    return plain if len(plain) <= FEW + 1 else zlib.compress(plain[1:], 1)
+
+
+def plainly(planes: Sequence[NDArray[Any]]) -> bytes:
+    """Arrays one after the other as a part, as they are."""
+    return b"\0" + b"".join(plane.tobytes() for plane in planes)
 
 
 def rooted(values: NDArray[np.floating[Any]], *, fine: bool) -> list[NDArray[np.uint8]]:

@@ -188,7 +188,7 @@ def compose(session: Session, place: Place, maps: bytes, serial: int, anchor: Ch
     if theatre.whole(maps):
         return scene
     stage = (choice.layer, choice.head)
-    exact = compute.packed("attention.map", *key, stage, make=lambda: theatre.pack_one(reading.pattern))
+    exact = compute.packed("attention.map", *key, stage, make=lambda: theatre.pack_one(reading.pattern, reading.allowed))
     return replace(scene, choice=choice, stage=stage, exact=exact)
 
 

@@ -40,7 +40,7 @@ class Theatre {
     this.floor = make("div", "floor", this.heads.section, this.stage, make("section", "text", this.looks.side, this.looked.side));
     root.replaceChildren(this.floor);
     this.previewed = {};
-    this.watch = new ResizeObserver(() => this.paint(true));
+    this.watch = new ResizeObserver(() => { if (root.clientWidth !== this.width) this.paint(true); });
     this.watch.observe(root);
   }
 
@@ -62,8 +62,10 @@ class Theatre {
     this.unpackRest(one);
     if (fresh) this.matrix.fit();
     if (header.stage && this.choice.key === null && this.at(header.stage) && this.choice.query === header.choice.query) this.choice = {...this.choice, key: header.choice.key};
-    this.write();
-    this.paint(true);
+    const spoken = `${header.revision} ${header.language}`, another = spoken !== this.spoken;
+    this.spoken = spoken;
+    if (another) this.write();
+    this.paint(another);
   }
 
   async unpacked(header, part) {
@@ -78,7 +80,19 @@ class Theatre {
       this.allowed = (query, key) => bit(bits, query * columns.length + key) === 1;
       this.blocked = (query, key) => bit(bits, query * columns.length + key) === 0;
     }
-    if (one) this.keep(header.stage.join("."), unrooted(one, 0, rows.length * columns.length, rows.length * columns.length));
+    if (one) this.keep(header.stage.join("."), this.spreadOut(one, rows.length * columns.length));
+  }
+
+  /** Numbers that came for the allowed cells only, each at its cell; nothing stands at the others. */
+  spreadOut(codes, count) {
+    const values = new Float32Array(count), half = codes.length / 2;
+    for (let i = 0, next = 0; i < count; i++) {
+      if (!bit(this.bits, i)) continue;
+      const root = (codes[next] * 256 + codes[half + next]) / 65535;
+      values[i] = root * root;
+      next++;
+    }
+    return values;
   }
 
   /** Keep what a head's exact map says; of a long text only the last few. */
@@ -111,8 +125,8 @@ class Theatre {
     this.previewed = {};
     this.choice = {...this.choice, ...what};
     if (this.choice.key === null) this.choice.key = this.strongest();
-    this.paint(false);
     this.component.setTriggerValue("choice", this.choice);
+    this.preview({});
   }
 
   /** What to preview while the pointer is on a token that may be looked at: its own row, or its cell in the chosen one. */
@@ -187,6 +201,7 @@ class Theatre {
   paint(afresh) {
     const width = this.frame.clientWidth;
     if (!this.header || width <= 0) return;
+    this.width = this.root.clientWidth;
     const {header} = this, now = this.shown(), exact = this.exact(now.layer, now.head), map = exact ?? this.coarse(now.layer, now.head);
     const most = now.sink ? 1 : map.other;
     if (afresh) [this.looks, this.looked].forEach(tokens => tokens.measureAgain());
