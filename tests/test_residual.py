@@ -37,7 +37,7 @@ def test_what_heads_and_bias_write_is_what_attention_adds_and_sizes_are_its_own(
     trace = traced(config)
     for stack in config.depths:
         found = stream(trace, stack)
-        for part in parts_of(trace, stack):
+        for part in parts_of(config, stack):
             for layer in range(config.depths[stack]):
                 out = trace[f"{stack}.blocks.{layer}.{part}.out"]
                 np.testing.assert_allclose(found.added[part].norms[layer], out.norm(dim=-1).detach(), rtol=1e-5)
@@ -58,7 +58,7 @@ def test_without_norms_on_the_way_what_is_added_is_what_changed(config: Config) 
     trace = traced(config)
     for layer in range(config.layers):
         block = f"{config.main}.blocks.{layer}"
-        for part, station in zip(parts_of(trace, config.main), ("middle", "crossed", "after"), strict=False):
+        for part, station in zip(parts_of(config, config.main), ("middle", "crossed", "after"), strict=False):
             left = "after" if part == "mlp" else station
             came = trace[f"{block}.{received(config, config.main, part)}"]
             np.testing.assert_allclose((came + trace[f"{block}.{part}.out"]).detach(), trace[f"{block}.{left}"].detach(), atol=1e-5)

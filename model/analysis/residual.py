@@ -55,20 +55,21 @@ class Stream:
 @torch.no_grad()
 def stream(trace: Trace, stack: Kind | None = None) -> Stream:
     """How long the residual stream of a stack is, and what is added to it; of the stack that leads to the logits unless told."""
-    stack = stack or trace.model.config.main
-    depth = trace.model.config.depths[stack]
-    stations = {name: np.stack([_norms(trace[f"{stack}.blocks.{layer}.{name}"]) for layer in range(depth)]) for name in stations_of(trace, stack)}
-    return Stream(stack, stations, {part: _added(trace, stack, part) for part in parts_of(trace, stack)})
+    config = trace.model.config
+    stack = stack or config.main
+    depth = config.depths[stack]
+    stations = {name: np.stack([_norms(trace[f"{stack}.blocks.{layer}.{name}"]) for layer in range(depth)]) for name in stations_of(config, stack)}
+    return Stream(stack, stations, {part: _added(trace, stack, part) for part in parts_of(config, stack)})
 
 
-def stations_of(trace: Trace, stack: Kind) -> tuple[str, ...]:
+def stations_of(config: Config, stack: Kind) -> tuple[str, ...]:
     """Where the stream of a block can be measured, in order."""
-    return ("before", "middle", "crossed", "after") if _crosses(trace.model.config, stack) else ("before", "middle", "after")
+    return ("before", "middle", "crossed", "after") if _crosses(config, stack) else ("before", "middle", "after")
 
 
-def parts_of(trace: Trace, stack: Kind) -> tuple[str, ...]:
+def parts_of(config: Config, stack: Kind) -> tuple[str, ...]:
     """What writes to the stream of a block, in order."""
-    return ("attn", "cross", "mlp") if _crosses(trace.model.config, stack) else ("attn", "mlp")
+    return ("attn", "cross", "mlp") if _crosses(config, stack) else ("attn", "mlp")
 
 
 def received(config: Config, stack: Kind, part: str) -> str:
