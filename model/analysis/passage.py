@@ -118,9 +118,9 @@ def small_maps(trace: Trace, where: Where, side: int) -> tuple[Floats, int]:
     """Every head's map with at most `side` cells a side, (L, H, rows, columns), each cell the largest of `block` × `block` weights."""
     found, block = [], 1
     for layer in range(trace.model.config.depths[where.stack]):
-        pattern = _numpy(trace.pattern(layer, where.branch, where.stack))
+        pattern = trace.pattern(layer, where.branch, where.stack)
         block = -(-max(pattern.shape[-2:]) // side)
-        found.append(pooled(pattern, block))
+        found.append(_numpy(pooled(pattern, block)))
     return np.stack(found), block
 
 

@@ -16,7 +16,7 @@ from model.analysis.residual import parts_of
 from model.config import Config, GatedMlp, Kind, Parallel, Serial
 
 Shape = Literal["wide", "tall"]
-WIDE, HIGH = 1160.0, 340.0
+WIDE, HIGH = 1160.0, 330.0
 """The wide pictures' size."""
 ACROSS = 330.0
 """The tall ones' width."""
@@ -97,7 +97,7 @@ class Lane:
 
 
 LANES: dict[Shape, Lane] = {
-    "wide": Lane(heads=(30, 160), stream=219, bed=64, mlp=(282, 322), end=HIGH),
+    "wide": Lane(heads=(28, 154), stream=212, bed=64, mlp=(272, 312), end=HIGH),
     "tall": Lane(heads=(22, 132), stream=192, bed=64, mlp=(252, 296), end=ACROSS),
 }
 ENDS: dict[Shape, dict[str, float]] = {
@@ -212,7 +212,7 @@ def block_picture(config: Config, stack: Kind, shape: Shape) -> Picture:
 
 
 BLOCK_LANES: dict[Shape, Lane] = {
-    "wide": Lane(heads=(24, 214), stream=280, bed=76, mlp=(24, 214), end=HIGH),
+    "wide": Lane(heads=(24, 206), stream=264, bed=76, mlp=(24, 206), end=HIGH),
     "tall": Lane(heads=(10, 196), stream=264, bed=76, mlp=(10, 196), end=ACROSS),
 }
 

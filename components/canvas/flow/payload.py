@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from components.canvas import plate
 from model.analysis.passage import passage, small_maps
 from model.analysis.places import Where, places
-from model.analysis.residual import Attribution, Stream, attribution, stations_of, stream
+from model.analysis.residual import Attribution, Stream, attribution, parts_of, stations_of, stream
 from model.config import Config, EncoderDecoder, GatedMlp, Kind
 from model.trace import Trace
 
@@ -142,6 +142,7 @@ def facts(config: Config) -> dict[str, Any]:
     return {
         "main": config.main,
         "depths": config.depths,
+        "branches": {stack: parts_of(config, stack)[:-1] for stack in config.depths},
         "heads": config.attention.heads,
         "shared": config.attention.heads // config.attention.kv_heads,
         "width": config.width,
