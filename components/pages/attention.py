@@ -22,6 +22,7 @@ from components.controls.arithmetic import door
 from components.controls.prompt import predicted
 from components.i18n import Words
 from components.page import Page, Session, block, exhibit
+from components.pages import threads
 from model.analysis.attention import Cell, CellArithmetic, HeadReading, arithmetic, one_head, overview, thumbnail
 from model.analysis.places import Where
 from model.config import Decoder, Encoder, Serial
@@ -160,6 +161,7 @@ def spectacle(session: Session, place: Place, maps: bytes, serial: int, anchor: 
         head_in_words(words, place, reading, choice) + credited(session, trace, place, theatre.telling(maps), choice),
         lambda: pairs(words, place, reading),
     )
+    threads.woven(session, where, place.queries, place.keys, theatre.telling(maps)[2], serial)
     heads = trace.model.config.attention.heads
     revision = f"{scene.revision}/{choice.layer}/{choice.head}/{choice.query}/{choice.key}"
     exhibit(
@@ -297,4 +299,4 @@ def vectors(words: Words, place: Place, cell: CellArithmetic) -> pd.DataFrame:
     return pd.DataFrame(dict(zip(titles, ([name for name, *_ in listed], label, [value for *_, value in listed]), strict=True)))
 
 
-PAGE = Page("attention", render, (WHERE, LAYER, HEAD, ROW, COLUMN, SINK))
+PAGE = Page("attention", render, (WHERE, LAYER, HEAD, ROW, COLUMN, SINK, *threads.FIELDS))

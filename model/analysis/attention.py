@@ -7,7 +7,7 @@ are asked: the same ones, but where a target looks across at its source.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +108,19 @@ def _bands(trace: Trace, where: Where, layer: int, block: int) -> Iterator[tuple
     for start in range(0, queries, step):
         band = slice(start, start + step)
         yield start, _weights(q[:, band], k, None if bias is None else bias[:, band], allowed[..., band, :])
+
+
+@torch.no_grad()
+def rows_at(trace: Trace, where: Where, layer: int, queries: Sequence[int]) -> Floats:
+    """The weights of some queries in every head of a layer, (H, queries, S), without the rest of their maps."""
+    at, kept = torch.as_tensor(queries, dtype=torch.long), trace.sites.get(where.site(layer, "pattern"))
+    if kept is not None:
+        return _numpy(kept[:, at])
+    attention = trace.model.config.attention
+    q = trace[where.site(layer, "q")][:, at] * (attention.size**-0.5 if attention.scaled else 1)
+    k = trace[where.site(layer, "k")].repeat_interleave(attention.heads // attention.kv_heads, 0).mT
+    bias = _biases(trace, where)
+    return _numpy(_weights(q, k, None if bias is None else bias[:, at], trace.allowed(where.branch, where.stack)[..., at, :]))
 
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None, allowed: Tensor) -> Tensor:

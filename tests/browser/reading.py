@@ -35,7 +35,7 @@ BEGIN = ENGLISH("shell.prompt.begin")
 PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generation", "size", "positions", "families")
 ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
-    "attention": ("theatre", "ledger"),
+    "attention": ("theatre", "threads", "ledger"),
     "layers": ("lens", "race", "pushes"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "generation": ("player", "dials", "gaze"),
