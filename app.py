@@ -8,7 +8,7 @@ import streamlit as st
 
 from components import library, permalink, state, theme, warmup
 from components.canvas.frame import frame
-from components.controls import header, opening, prompt
+from components.controls import header, leaving, opening, prompt
 from components.i18n import Words
 from components.page import UNREAD, Page, Session, guarded, note
 from components.pages import attention, change, embeddings, families, generation, heads, inside, layers, masks, paper, positions, size
@@ -58,6 +58,7 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
     if header.missing():
         note(session, words("shell.model.missing", name=specimen.name))
     chosen.run()
+    leaving.foot(session, PAGES[place].name)
 
 
 main()

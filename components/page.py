@@ -17,6 +17,7 @@ from components import permalink, theme
 from components.i18n import Words
 from components.state import Field
 from components.takeaway import numbers, picture
+from components.takeaway.gallery import Exhibit, Gallery
 from components.theme import Palette
 from model.errors import Refusal
 
@@ -70,13 +71,14 @@ UNREAD = Prompt("", (), (), (), 0)
 @dataclass(frozen=True)
 class Session:
     """What a page needs to know of this run: the language, the colours, the model on show, the text it reads, and the other
-    pages by name (what `st.switch_page` takes)."""
+    pages by name (what `st.switch_page` takes). Every exhibit drawn hangs in its gallery."""
 
     words: Words
     palette: Palette
     specimen: Specimen
     prompt: Prompt
     pages: Mapping[str, Any] = field(default_factory=dict)
+    gallery: Gallery = field(default_factory=Gallery, compare=False)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def block(
 
     @functools.wraps(render)
     def run(session: Session, *args: P.args, **kwargs: P.kwargs) -> None:
-        with guarded(session.words):
+        with guarded(session.words), session.gallery.anew((render, *map(id, args), *map(id, kwargs.values()))):
             render(session, *args, **kwargs)
         permalink.publish()
 
@@ -136,6 +138,7 @@ def exhibit(
     """
     with st.container(key=f"exhibit-{key}", gap="small"):
         result = draw()
+        session.gallery.hang(Exhibit(key, reading, table, recipe))
         read_aloud(reading)
         with st.container(key=f"drawer-{key}", horizontal=True, vertical_alignment="top", gap="small"):
             drawer = st.expander(session.words("shell.numbers.title"), key=f"numbers-{key}", on_change="rerun")
