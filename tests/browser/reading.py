@@ -37,6 +37,7 @@ ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
     "attention": ("theatre", "threads", "ledger"),
     "layers": ("lens", "race", "pushes"),
+    "inside": ("derivation",),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "generation": ("player", "dials", "gaze"),
     "size": ("size-curve",),

@@ -5,12 +5,13 @@ from model.analysis.derivation.layout import Axis, layout
 from model.analysis.derivation.number import Number, Place
 from model.analysis.derivation.reading import Activated, Constant, Derivation, Factor, Share, Statistics, Term, Total, Weight
 from model.analysis.derivation.recompute import Recomputed, lines, recipe, recompute
-from model.analysis.derivation.rules import derive
+from model.analysis.derivation.rules import RULES, derive
 from model.analysis.derivation.standing import shape_of, standing, value, vector
 from model.analysis.derivation.wiring import BETWEEN, Wiring
 
 __all__ = [
     "BETWEEN",
+    "RULES",
     "Activated",
     "Axis",
     "Constant",

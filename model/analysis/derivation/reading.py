@@ -164,8 +164,22 @@ class Derivation:
         """The numbers that can be followed, those of the largest terms first."""
         return tuple(factor.source for factor in self.operands if isinstance(factor.source, Number))
 
-    def rest(self, listed: int) -> float:
-        """What the terms after the first `listed` add."""
-        return math.fsum(term.amount for term in self.terms[listed:])
+    def listed(self, count: int) -> tuple[Term, ...]:
+        """The `count` largest terms; of a softmax the one that is shared out is among them, however small."""
+        first = self.terms[:count]
+        if not isinstance(self.closing, Share):
+            return first
+        own = next(term for term in self.terms if _at(term) == self.number.index[-1])
+        return first if own in first else (*first[:-1], own)
+
+    def rest(self, listed: tuple[Term, ...]) -> float:
+        """What all other terms add."""
+        left = list(self.terms)
+        for term in listed:
+            left.remove(term)
+        return math.fsum(term.amount for term in left)
 
 
+def _at(term: Term) -> int:
+    source = term.factors[0].source
+    return source.index[-1] if isinstance(source, Number) else -1
