@@ -21,19 +21,23 @@ from model.interventions import (
     Another,
     Cell,
     Edit,
+    First,
     Head,
     Layer,
     Mean,
     Output,
     PaintPattern,
+    PaintRule,
     Part,
     Patch,
+    Previous,
     Prompt,
     Replace,
     Residual,
     Scale,
     Silence,
     Steer,
+    Uniform,
     Zeros,
     compare,
     direction,
@@ -168,7 +172,7 @@ def kept(model: Transformer, prompt: Prompt, site: str) -> Tensor:
 
 @torch.no_grad()
 def edited(model: Transformer, prompt: Prompt, *edits: Edit) -> Tensor:
-    return logits(model, prompt, tap_of(edits, model), "pattern")
+    return logits(model, prompt, tap_of(edits, model), "all")
 
 
 def same(model: Transformer, prompt: Prompt, edits: tuple[Edit, ...], change: Change) -> None:
@@ -209,6 +213,11 @@ def renormalised(head: int, query: int, key: int, weight: float) -> Callable[[Te
     return write
 
 
+def before(pattern: Tensor) -> Tensor:
+    """Every token at the one before, the first at itself."""
+    return torch.eye(pattern.shape[-1]).double()[[max(0, query - 1) for query in range(len(pattern))]]
+
+
 ALL = slice(None)
 CASES: list[tuple[str, str, Callable[[Tensor], object]]] = [
     ("silence({}L1.H2)", "attn.mixed", put(2, lambda value: 0)),
@@ -232,6 +241,11 @@ CASES: list[tuple[str, str, Callable[[Tensor], object]]] = [
     ("replace({}L1.H1[4,2], mean)", "attn.pattern", put((1, 4, 2), lambda value: value[1, 4].mean())),
     ("replace({}L1.H1[4,2], H3)", "attn.pattern", put((1, 4, 2), lambda value: value[3, 4, 2])),
     ("paint({}L1.H1, 4: 1 0 3)", "attn.pattern", put((1, 4), lambda value: torch.tensor([0.25, 0, 0.75] + [0] * (value.shape[-1] - 3)))),
+    ("paint({}L1.H1, 4: 0*2 2*2)", "attn.pattern", put((1, 4), lambda value: torch.tensor([0, 0, 0.5, 0.5] + [0] * (value.shape[-1] - 4)))),
+    ("paint({}L1.H1, previous)", "attn.pattern", put(1, lambda value: before(value[1]))),
+    ("paint({}L1.H1@3-5, first)", "attn.pattern", put((1, [3, 4, 5]), lambda value: torch.eye(value.shape[-1]).double()[0])),
+    ("paint({}L1.H1, uniform)", "attn.pattern", put(1, lambda value: (value[1] > 0).double() / (value[1] > 0).sum(-1, keepdim=True))),
+    ("paint({}L1.H1@6, H3)", "attn.pattern", put((1, 6), lambda value: value[3, 6])),
 ]
 ROWS = torch.tensor([[0, 1, 0, 0, 0], [0.2] * 5], dtype=torch.float64)
 CROSS: list[tuple[str, str, Callable[[Tensor], object]]] = [
@@ -241,6 +255,7 @@ CROSS: list[tuple[str, str, Callable[[Tensor], object]]] = [
     ("scale(L1.crossed@7, 2)", "crossed", put(7, lambda value: value[7] * 2)),
     ("silence(L1.cross.H1[6,4])", "cross.pattern", put((1, 6, 4), lambda value: 0)),
     ("silence(L1.cross.H1[6,4].renormalised)", "cross.pattern", renormalised(1, 6, 4, 0)),
+    ("paint(L1.cross.H1, uniform)", "cross.pattern", put(1, lambda _: 0.2)),
     ("paint(L1.cross.H1, 6: 0 1 / 7: 1 1 1 1 1)", "cross.pattern", put((1, [6, 7]), lambda _: ROWS)),
 ]
 
@@ -437,6 +452,20 @@ def test_a_continuation_ends_with_the_context() -> None:
     assert [len(text) for text in compare(built(PLAIN), IDS, [], tokens=99).continuations] == [16, 16]
 
 
+@pytest.mark.parametrize("at", [0, 3, -1])
+def test_any_token_can_be_the_one_that_is_looked_at(at: int) -> None:
+    model, edits = built(PLAIN), [parse("silence(L0.mlp)")]
+    found = compare(model, IDS, edits, at=at)
+    assert found.at == at
+    assert np.allclose(found.next.changed, logits(model, Prompt(IDS), tap_of(edits, model))[at].softmax(-1).numpy(), atol=1e-9)
+
+
+def test_a_rule_shows_in_the_maps_that_are_compared() -> None:
+    found = compare(built(PLAIN), IDS, [parse("paint(L1.H2, previous)")])
+    assert found.patterns(1).changed[2].argmax(1).tolist() == [0, 0, 1, 2, 3, 4, 5, 6]
+    assert not found.patterns(1).difference[1].any()
+
+
 # ---------------------------------------------------------------- the grid
 
 
@@ -502,6 +531,8 @@ edits = (
     | st.builds(Replace, parts, st.just(Zeros()) | st.just(Mean()))
     | st.builds(Replace, heads | cells, st.builds(Another, small))
     | st.builds(lambda head, rows: PaintPattern(replace(head, positions=()), rows), heads, painted)
+    | st.builds(PaintRule, heads, st.sampled_from([First(), Uniform()]) | st.builds(Another, small))
+    | st.builds(PaintRule, st.builds(Head, small, small, st.just("attn"), stacks, places), st.just(Previous()))
     | st.builds(Patch, parts, prompts)
     | st.builds(Steer, residuals | crossed, numbers, sets, sets)
 )
@@ -544,6 +575,9 @@ def test_whatever_is_written_is_an_edit_or_refused(text: str) -> None:
         ("paint(L2.mlp, 0: 1)", "edit.arguments", "paint is written like"),
         ("paint(L2.H1, 1)", "edit.arguments", "paint is written like"),
         ("paint(L2.H1, 1: 0 0)", "edit.weights", "query 1 has 0 0"),
+        ("paint(L2.H1, 1: 0*5000 1)", "edit.runs", r"up to 4096 weights, .*got '0\*5000'"),
+        ("paint(L2.H1, 1: 0*x 1)", "edit.runs", r"0\*4 1; got '0\*x'"),
+        ("paint(L2.cross.H1, previous)", "edit.previous", "no token before a target's"),
         ("paint(L2.H1@3, 1: 1)", "edit.rows", "one row or more"),
         ("patch(L2.after, the sky)", "edit.ids", "tokens' numbers"),
         ("steer(L2.mlp, 1, 1, 2)", "edit.arguments", "steer is written like"),
@@ -562,6 +596,8 @@ def test_rubbish_is_refused_by_name(written: str, code: str, says: str) -> None:
         ("silence(L3.H0)", "edit.layer"),
         ("silence(L0.H4)", "edit.head"),
         ("replace(L0.H1, H4)", "edit.head"),
+        ("paint(L0.H1, H4)", "edit.head"),
+        ("paint(L0.H1@8, first)", "edit.position"),
         ("silence(L0.after@8)", "edit.position"),
         ("silence(L0.H1[8,0])", "edit.position"),
         ("silence(L0.H1[0,8])", "edit.position"),

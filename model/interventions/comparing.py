@@ -40,7 +40,7 @@ class Pair:
 class Comparison:
     """What edits did to one prompt.
 
-    `next` (V,): the probabilities at its last token, of what follows it, or, in an encoder, of what belongs in its place. `divergence`
+    `next` (V,): the probabilities at its token `at`, of what follows it, or, in an encoder, of what belongs in its place. `divergence`
     (T,): KL(default ‖ changed) at every token, in nats. `losses` (T - 1,): the surprise of each token after the first, in nats; an encoder has
     none. `continuations`: the likeliest tokens one after the other, default and changed, every pass made with all the edits; empty in an encoder.
     """
@@ -48,6 +48,7 @@ class Comparison:
     model: Transformer = field(repr=False)
     prompt: Prompt
     edits: tuple[Edit, ...]
+    at: int
     next: Pair
     divergence: Floats
     losses: Pair | None
@@ -59,14 +60,20 @@ class Comparison:
         Head(layer, 0, branch, kind).refuse_unfit(self.model, self.prompt.lengths(self.model))
         site = f"{kind}.blocks.{layer}.{branch}.pattern"
         taps = pass_by, tap_of(self.edits, self.model)
-        return Pair(*(seen(self.model, self.prompt, (site,), tap)[site][0].cpu().numpy() for tap in taps))
+        return Pair(*(seen(self.model, self.prompt, (site,), tap, maps_of(self.edits))[site][0].cpu().numpy() for tap in taps))
 
 
 def compare(
-    model: Transformer, ids: Sequence[int] | Tensor, edits: Sequence[Edit], source: Sequence[int] | Tensor | None = None, *, tokens: int = 0
+    model: Transformer,
+    ids: Sequence[int] | Tensor,
+    edits: Sequence[Edit],
+    source: Sequence[int] | Tensor | None = None,
+    *,
+    tokens: int = 0,
+    at: int = -1,
 ) -> Comparison:
-    """Run `ids` (T,), for an encoder–decoder about a `source` (S,), without and with the edits, and continue both greedily by up to
-    `tokens` tokens, as far as the context reaches. Raises `Refusal` for an edit that has no place in this model or text."""
+    """Run `ids` (T,), for an encoder–decoder about a `source` (S,), without and with the edits, look at the token `at`, and continue both
+    greedily by up to `tokens` tokens, as far as the context reaches. Raises `Refusal` for an edit that has no place in this model or text."""
     prompt = Prompt(tuple(map(int, ids)), None if source is None else tuple(map(int, source)))
     refuse_unfit(edits, model, prompt)
     maps, taps = maps_of(edits), (pass_by, chain(pass_by, tap_of(edits, model)))
@@ -77,7 +84,8 @@ def compare(
         model=model,
         prompt=prompt,
         edits=tuple(edits),
-        next=Pair(before[-1].exp().cpu().numpy(), after[-1].exp().cpu().numpy()),
+        at=at,
+        next=Pair(before[at].exp().cpu().numpy(), after[at].exp().cpu().numpy()),
         divergence=(before.exp() * (before - after)).sum(-1).clamp(min=0).cpu().numpy(),
         losses=Pair(_surprise(before, prompt), _surprise(after, prompt)) if writes else None,
         continuations=(default, changed),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -50,6 +51,33 @@ class Another:
 
 
 By = Zeros | Mean | Another
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """Everything to the token before; the first token, to itself."""
+
+    def __str__(self) -> str:
+        return "previous"
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """Everything to the first token."""
+
+    def __str__(self) -> str:
+        return "first"
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """As much to each token as to every other that the mask lets it see."""
+
+    def __str__(self) -> str:
+        return "uniform"
+
+
+Rule = Previous | First | Uniform | Another
 ROUNDING = 1e-6
 """How far from 1 a row that was divided by its sum may add up to, in single precision."""
 
@@ -183,8 +211,64 @@ class PaintPattern:
         below("position", max(len(weights) for _, weights in self.rows) - 1, keys)
 
     def __str__(self) -> str:
-        rows = " / ".join(f"{query}: {' '.join(map(short, weights))}" for query, weights in self.rows)
-        return f"paint({self.part}, {rows})"
+        return f"paint({self.part}, {' / '.join(f'{query}: {_runs(weights)}' for query, weights in self.rows)})"
+
+
+@dataclass(frozen=True, slots=True)
+class PaintRule(_OfPart):
+    """A head's pattern set by a rule, at every query unless the part names some: `paint(L2.H3, previous)`, `paint(L2.H3@4-6, H1)`.
+
+    Unlike painted rows it holds at any length, also for tokens still to be written. It takes the place of the scores after the mask, so
+    that a row stays a softmax; only `Previous` and `First` may look where the mask forbids it.
+    """
+
+    part: Head
+    rule: Rule
+
+    def __post_init__(self) -> None:
+        if isinstance(self.rule, Previous) and self.part.crosses:
+            raise Refusal("edit.previous", "a source has no token before a target's; {given} takes first, uniform or another head", given=self.part)
+
+    @property
+    def site(self) -> str:
+        """Where the masked scores pass."""
+        return f"{self.part.stack}.blocks.{self.part.layer}.{self.part.branch}.masked"
+
+    def tap(self, model: Transformer) -> Tap:
+        """The change as a tap."""
+        rows = list(self.part.positions) or slice(None)
+
+        def rule(name: str, value: Tensor) -> Tensor:
+            if name != self.site:
+                return value
+            new = value.clone()
+            new[:, self.part.head, rows] = self._scores(value)[:, rows]
+            return new
+
+        return rule
+
+    def _scores(self, value: Tensor) -> Tensor:
+        """The scores (B, T, S) whose softmax is the rule's pattern, from those of all heads."""
+        own = value[:, self.part.head]
+        match self.rule:
+            case Another(head):
+                return value[:, head]
+            case Uniform():
+                return torch.zeros_like(own).masked_fill(own.isneginf(), -math.inf)
+            case First():
+                keys = torch.zeros(own.shape[-2], dtype=torch.long)
+            case Previous():
+                keys = (torch.arange(own.shape[-2]) - 1).clamp(min=0)
+        return torch.full_like(own, -math.inf).scatter(-1, keys.to(own.device)[:, None].expand(len(own), -1, 1), 0.0)
+
+    def refuse_unfit(self, model: Transformer, lengths: Lengths) -> None:
+        """Raises `Refusal` if a pass of these lengths through this model has no such head, row or other head."""
+        _OfPart.refuse_unfit(self, model, lengths)
+        if isinstance(self.rule, Another):
+            below("head", self.rule.head, model.config.attention.heads)
+
+    def __str__(self) -> str:
+        return f"paint({self.part}, {self.rule})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +342,7 @@ class Steer:
         return f"steer({self.part}, {short(self.strength)}, {toward}, {away})"
 
 
-Edit = Silence | Scale | Replace | PaintPattern | Patch | Steer
+Edit = Silence | Scale | Replace | PaintPattern | PaintRule | Patch | Steer
 _PAINTED = "paint(L2.H3, 0: 1 / 5: 0.2 0.3 0.5)"
 
 
@@ -271,8 +355,11 @@ def tap_of(edits: Iterable[Edit], model: Transformer) -> Tap:
 
 
 def maps_of(edits: Iterable[Edit]) -> Maps:
-    """The maps a pass must spell out for these edits: patterns, if one of them is about a pattern."""
-    return "pattern" if any(isinstance(edit, PaintPattern) or isinstance(edit.part, Cell) for edit in edits) else "none"
+    """The maps a pass must spell out for these edits: all, if one of them is a rule about scores; patterns, if one is about a pattern."""
+    found = tuple(edits)
+    if any(isinstance(edit, PaintRule) for edit in found):
+        return "all"
+    return "pattern" if any(isinstance(edit, PaintPattern) or isinstance(edit.part, Cell) for edit in found) else "none"
 
 
 def refuse_unfit(edits: Iterable[Edit], model: Transformer, prompt: Prompt) -> None:
@@ -310,6 +397,12 @@ def _touch(part: Part, change: Callable[[Tensor], Tensor], read: Part | None = N
 def _normalised(weights: tuple[float, ...]) -> Tensor:
     total, row = sum(weights), torch.tensor(weights, dtype=torch.float64)
     return row if abs(total - 1) < ROUNDING else row / total
+
+
+def _runs(weights: tuple[float, ...]) -> str:
+    """Weights as they are spelled, equal neighbours counted: "0*4 0.5 0.5" is "0*4 0.5*2"."""
+    runs = ((short(weight), len(list(run))) for weight, run in groupby(weights))
+    return " ".join(weight if count == 1 else f"{weight}*{count}" for weight, count in runs)
 
 
 def finite(*numbers: float) -> None:

@@ -79,8 +79,23 @@ class Part:
         return ("encoder." if self.stack == "encoder" else "") + f"L{self.layer}{name}"
 
 
+class Spread(Part):
+    """A part that lies at every position, or at those it names."""
+
+    __slots__ = ()
+    positions: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        self.refuse_impossible()
+        rising(self.positions)
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        return self.positions
+
+
 @dataclass(frozen=True, slots=True)
-class Head(Part):
+class Head(Spread):
     """What one head mixed from the values, (B, T, size), before the output matrix: `L2.H3`, `L2.cross.H3`, `L2.H3@4-6`."""
 
     layer: int
@@ -90,16 +105,12 @@ class Head(Part):
     positions: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        self.refuse_impossible(self.head)
-        rising(self.positions)
+        whole(self.head)
+        Spread.__post_init__(self)
 
     @property
     def leaves(self) -> tuple[str, ...]:
         return (f"{self.branch}.mixed",)
-
-    @property
-    def places(self) -> tuple[int, ...]:
-        return self.positions
 
     def view(self, value: Tensor) -> Tensor:
         return value[:, self.head]
@@ -113,7 +124,7 @@ class Head(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Output(Part):
+class Output(Spread):
     """What attention, cross-attention or the MLP adds to the residual stream, (B, T, width): `L2.attn`, `L2.cross`, `L2.mlp`."""
 
     layer: int
@@ -121,41 +132,25 @@ class Output(Part):
     stack: Kind = "decoder"
     positions: tuple[int, ...] = ()
 
-    def __post_init__(self) -> None:
-        self.refuse_impossible()
-        rising(self.positions)
-
     @property
     def leaves(self) -> tuple[str, ...]:
         return (f"{self.writer}.out",)
-
-    @property
-    def places(self) -> tuple[int, ...]:
-        return self.positions
 
     def __str__(self) -> str:
         return self.spelled(f".{self.writer}{at(self.positions)}")
 
 
 @dataclass(frozen=True, slots=True)
-class Layer(Part):
+class Layer(Spread):
     """Everything one layer adds to the residual stream, (B, T, width) for each of its branches: `L2`, `L2@4`."""
 
     layer: int
     stack: Kind = "decoder"
     positions: tuple[int, ...] = ()
 
-    def __post_init__(self) -> None:
-        self.refuse_impossible()
-        rising(self.positions)
-
     @property
     def leaves(self) -> tuple[str, ...]:
         return ("attn.out", "cross.out", "mlp.out") if self.stack == "decoder" else ("attn.out", "mlp.out")
-
-    @property
-    def places(self) -> tuple[int, ...]:
-        return self.positions
 
     @property
     def crosses(self) -> bool:
@@ -166,7 +161,7 @@ class Layer(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Residual(Part):
+class Residual(Spread):
     """The residual stream as a block receives it (`before`), after its attention (`middle`), after looking at a source (`crossed`) or as
     the block leaves it (`after`), (B, T, width): `L2.after@5`."""
 
@@ -175,17 +170,9 @@ class Residual(Part):
     stack: Kind = "decoder"
     positions: tuple[int, ...] = ()
 
-    def __post_init__(self) -> None:
-        self.refuse_impossible()
-        rising(self.positions)
-
     @property
     def leaves(self) -> tuple[str, ...]:
         return (self.point,)
-
-    @property
-    def places(self) -> tuple[int, ...]:
-        return self.positions
 
     def __str__(self) -> str:
         return self.spelled(f".{self.point}{at(self.positions)}")

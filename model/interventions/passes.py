@@ -66,8 +66,8 @@ def logits(model: Transformer, prompt: Prompt, tap: Tap = pass_by, maps: Maps = 
     return model(row(model, prompt.ids), memory=memory, tap=tap, watch=Watch(maps))[0]
 
 
-def seen(model: Transformer, prompt: Prompt, sites: Collection[str], tap: Tap = pass_by) -> dict[str, Tensor]:
-    """What passes these sites, (1, …) each, as a tap left it."""
+def seen(model: Transformer, prompt: Prompt, sites: Collection[str], tap: Tap = pass_by, maps: Maps = "none") -> dict[str, Tensor]:
+    """What passes these sites, (1, …) each, as a tap left it; a pattern is spelled out for them, or as much as `maps` says."""
     found: dict[str, Tensor] = {}
 
     def record(name: str, value: Tensor) -> Tensor:
@@ -75,7 +75,8 @@ def seen(model: Transformer, prompt: Prompt, sites: Collection[str], tap: Tap = 
             found[name] = value
         return value
 
-    logits(model, prompt, chain(tap, record), "pattern" if any(site.endswith("pattern") for site in sites) else "none")
+    spelled: Maps = "pattern" if maps == "none" and any(site.endswith("pattern") for site in sites) else maps
+    logits(model, prompt, chain(tap, record), spelled)
     return found
 
 

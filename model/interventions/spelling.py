@@ -9,12 +9,31 @@ from typing import NoReturn, cast
 
 from model.config import Kind
 from model.errors import Refusal
-from model.interventions.edits import Another, By, Edit, Mean, PaintPattern, Patch, Replace, Scale, Silence, Steer, Zeros
+from model.interventions.edits import (
+    Another,
+    By,
+    Edit,
+    First,
+    Mean,
+    PaintPattern,
+    PaintRule,
+    Patch,
+    Previous,
+    Replace,
+    Rule,
+    Scale,
+    Silence,
+    Steer,
+    Uniform,
+    Zeros,
+)
 from model.interventions.parts import Cell, Head, Layer, Output, Part, Point, Residual, Writer
 from model.interventions.passes import Prompt
 from model.trace import Branch
 
 LONGEST = 20_000
+WIDEST = 4_096
+"""Keys that a painted row reaches, at most."""
 _PART = re.compile(
     r"(?:(?P<stack>encoder|decoder)\.)?L(?P<layer>\d{1,6})"
     r"(?:\.(?P<writer>attn|cross|mlp)|\.(?P<point>before|middle|crossed|after)"
@@ -96,19 +115,36 @@ def _prompt(text: str) -> Prompt:
 
 
 def _by(text: str) -> By:
-    other = re.fullmatch(r"H(\d{1,6})", text)
+    other = _other(text)
     if other:
-        return Another(int(other[1]))
+        return other
     if text not in ("zeros", "mean"):
         raise Refusal("edit.by", "a part is replaced by zeros, by mean or by a head such as H1; got {given!r}", given=text[:40])
     return Zeros() if text == "zeros" else Mean()
+
+
+def _other(text: str) -> Another | None:
+    found = re.fullmatch(r"H(\d{1,6})", text)
+    return Another(int(found[1])) if found else None
 
 
 def _row(text: str) -> tuple[int, tuple[float, ...]]:
     query, colon, weights = text.strip().partition(":")
     if not colon or not re.fullmatch(r"\d{1,6}", query.strip()):
         _unlike("paint", text)
-    return int(query), tuple(map(_number, weights.split()))
+    return int(query), _weights(weights)
+
+
+def _weights(text: str) -> tuple[float, ...]:
+    """Weights one by one, or several alike as "0*4"."""
+    found: list[float] = []
+    for run in text.split():
+        weight, star, count = run.partition("*")
+        if (star and not re.fullmatch(r"\d{1,4}", count, re.ASCII)) or len(found) + int(count or 1) > WIDEST:
+            sentence = "a row has up to {widest} weights, written like 0.2 0.3 or 0*4 1; got {given!r}"
+            raise Refusal("edit.runs", sentence, widest=WIDEST, given=run[:40])
+        found.extend([_number(weight)] * int(count or 1))
+    return tuple(found)
 
 
 def _silence(place: str) -> Silence:
@@ -125,7 +161,10 @@ def _replace(place: str, by: str) -> Replace:
 
 def _paint(place: str, rows: str) -> PaintPattern:
     head = part(place)
-    return PaintPattern(head, tuple(map(_row, rows.split("/")))) if isinstance(head, Head) else _unlike("paint", place)
+    if not isinstance(head, Head):
+        _unlike("paint", place)
+    rule = _RULES.get(rows) or _other(rows)
+    return PaintPattern(head, tuple(map(_row, rows.split("/")))) if rule is None else PaintRule(head, rule)
 
 
 def _patch(place: str, prompt: str) -> Patch:
@@ -156,6 +195,7 @@ _VERBS: dict[str, Callable[..., Edit]] = {
     "patch": _patch,
     "steer": _steer,
 }
+_RULES: dict[str, Rule] = {"previous": Previous(), "first": First(), "uniform": Uniform()}
 _EXAMPLES = {
     "silence": "silence(L2.H3)",
     "scale": "scale(L2.mlp, 0.5)",
