@@ -21,12 +21,16 @@ import torch
 
 from components import state
 from model import checkpoints
+from model.analysis.changing import Restoring, restoring
 from model.analysis.places import Where, built, own
 from model.checkpoints import Loaded
 from model.config import Config
 from model.cost import parameters
 from model.errors import Refusal
 from model.generation import generate
+from model.interventions import Comparison, Edit, Head, Output, Residual, compare, direction, follow, spell
+from model.interventions import Prompt as Given
+from model.interventions.passes import seen
 from model.layers.masks import parse
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
@@ -36,6 +40,8 @@ EMBEDDED = Path(__file__).parents[1] / "model" / "embedded"
 BESIDE = ("masked", "translator")
 NAME = "Vitrine"
 MEGABYTE = 1_000_000
+Site = Head | Output | Residual
+"""What may be patched from another text, layer by layer and token by token."""
 ADOPTED = 6
 """How many models of its own a session keeps; the oldest leaves first."""
 
@@ -115,6 +121,21 @@ def _traces() -> Shelf:
 @st.cache_resource(show_spinner=False)
 def _payloads() -> Shelf:
     return Shelf(48 * MEGABYTE, len)
+
+
+@st.cache_resource(show_spinner=False)
+def _comparisons() -> Shelf:
+    return Shelf(48 * MEGABYTE, _comparison_bytes)
+
+
+@st.cache_resource(show_spinner=False)
+def _grids() -> Shelf:
+    return Shelf(4 * MEGABYTE, lambda found: found.effects.nbytes)
+
+
+def _comparison_bytes(found: Comparison) -> int:
+    pairs = [pair for pair in (found.next, found.losses) if pair is not None]
+    return found.divergence.nbytes + sum(pair.default.nbytes + pair.changed.nbytes for pair in pairs)
 
 
 def _trace_bytes(trace: Trace) -> int:
@@ -220,6 +241,45 @@ def traced(specimen: Specimen, ids: Sequence[int], mask: str = "", *, source: Se
             return specimen.tracer.trace(torch.tensor(ids), source=about, **given).clone()
 
     return _traces().get((specimen.id, ids, source, (where, mask) if changed else None), make)
+
+
+def compared(specimen: Specimen, ids: Sequence[int], edits: Sequence[Edit], *, source: Sequence[int] = (), at: int = -1) -> Comparison:
+    """What edits do to a pass, continued by nothing (see `continued`). Shared: nobody writes into it. Raises `Refusal` for an edit that
+    has no place in this model or text."""
+    ids, source = tuple(ids), tuple(source)
+    make = lambda: compare(specimen.loaded.model, ids, edits, source or None, at=at)  # noqa: E731
+    return _comparisons().get((specimen.id, ids, source, spell(edits), at), make)
+
+
+def continued(specimen: Specimen, ids: Sequence[int], edits: Sequence[Edit], tokens: int, *, source: Sequence[int] = ()) -> tuple[int, ...]:
+    """The likeliest tokens after `ids`, every pass made with all the edits."""
+    ids, source = tuple(ids), tuple(source)
+
+    def make() -> bytes:
+        return array("q", follow(specimen.loaded.model, ids, edits, source or None, tokens=tokens)).tobytes()
+
+    kept = array("q")
+    kept.frombytes(packed("compute.continued", specimen.id, ids, source, spell(edits), tokens, make=make))
+    return tuple(kept)
+
+
+def restored(specimen: Specimen, first: Given, second: Given, site: Site, at: int | None, answer: tuple[int | None, int | None]) -> Restoring:
+    """What each patch from a second text does to the first, place by place; see `model.analysis.changing.restoring`."""
+    make = lambda: restoring(specimen.loaded.model, first, second, site, at=at, answer=answer)  # noqa: E731
+    return _grids().get((specimen.id, first, second, site, at, answer), make)
+
+
+def directed(specimen: Specimen, part: Residual, toward: Sequence[Given], away: Sequence[Given], given: Given) -> tuple[float, float]:
+    """How long the direction between two sets of texts is, and the residual stream of a text at the same place, on average over its tokens."""
+
+    def make() -> bytes:
+        model = specimen.loaded.model
+        (stream,) = seen(model, given, part.sites).values()
+        return array("d", (float(direction(model, part, toward, away).norm()), float(stream[0].norm(dim=-1).mean()))).tobytes()
+
+    kept = array("d")
+    kept.frombytes(packed("compute.directed", specimen.id, part, tuple(toward), tuple(away), given, make=make))
+    return kept[0], kept[1]
 
 
 def _named(config: Config, where: Where) -> str:

@@ -1,6 +1,6 @@
 """Interventions: change any number inside a forward pass, by an edit that is a value, and compare with the pass left alone."""
 
-from model.interventions.comparing import Comparison, Pair, compare
+from model.interventions.comparing import Comparison, Pair, compare, follow
 from model.interventions.edits import (
     Another,
     By,
@@ -57,6 +57,7 @@ __all__ = [
     "Zeros",
     "compare",
     "direction",
+    "follow",
     "logit_difference",
     "logits",
     "parse",

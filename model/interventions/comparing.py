@@ -92,6 +92,15 @@ def compare(
     )
 
 
+def follow(
+    model: Transformer, ids: Sequence[int] | Tensor, edits: Sequence[Edit], source: Sequence[int] | Tensor | None = None, *, tokens: int
+) -> tuple[int, ...]:
+    """One of `compare`'s two continuations, by itself: what the model writes after `ids` with these edits, likeliest token by likeliest token."""
+    prompt = Prompt(tuple(map(int, ids)), None if source is None else tuple(map(int, source)))
+    refuse_unfit(edits, model, prompt)
+    return continued(model, prompt, chain(pass_by, tap_of(edits, model)), maps_of(edits), tokens)
+
+
 @torch.no_grad()
 def continued(model: Transformer, prompt: Prompt, tap: Tap, maps: Maps, tokens: int) -> tuple[int, ...]:
     """The likeliest token after the prompt, and after that, as far as the context reaches. Each is a whole pass, because an edit may
