@@ -215,7 +215,7 @@ class PaintPattern:
 
 
 @dataclass(frozen=True, slots=True)
-class PaintRule(_OfPart):
+class PaintRule:
     """A head's pattern set by a rule, at every query unless the part names some: `paint(L2.H3, previous)`, `paint(L2.H3@4-6, H1)`.
 
     Unlike painted rows it holds at any length, also for tokens still to be written. It takes the place of the scores after the mask, so
@@ -263,7 +263,7 @@ class PaintRule(_OfPart):
 
     def refuse_unfit(self, model: Transformer, lengths: Lengths) -> None:
         """Raises `Refusal` if a pass of these lengths through this model has no such head, row or other head."""
-        _OfPart.refuse_unfit(self, model, lengths)
+        self.part.refuse_unfit(model, lengths)
         if isinstance(self.rule, Another):
             below("head", self.rule.head, model.config.attention.heads)
 

@@ -6,9 +6,9 @@ Layers, heads and positions count from 0. Legend: B batch, T tokens of the stack
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal
+from typing import Any, Literal, Self, cast
 
 from torch import Tensor
 
@@ -92,6 +92,10 @@ class Spread(Part):
     @property
     def places(self) -> tuple[int, ...]:
         return self.positions
+
+    def only_at(self, *positions: int) -> Self:
+        """The same part at these positions; at all of them if none is named."""
+        return replace(cast(Any, self), positions=positions)
 
 
 @dataclass(frozen=True, slots=True)

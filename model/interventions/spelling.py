@@ -159,7 +159,7 @@ def _replace(place: str, by: str) -> Replace:
     return Replace(part(place), _by(by))
 
 
-def _paint(place: str, rows: str) -> PaintPattern:
+def _paint(place: str, rows: str) -> PaintPattern | PaintRule:
     head = part(place)
     if not isinstance(head, Head):
         _unlike("paint", place)

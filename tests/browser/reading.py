@@ -38,6 +38,7 @@ CANVASES = {
     "attention": ("theatre", "threads", "ledger"),
     "layers": ("lens", "race", "pushes"),
     "inside": ("derivation",),
+    "change": ("change-parts", "change-chips", "change-text", "change-map-default", "change-map-changed", "change-map-difference", "change-grid"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "generation": ("player", "dials", "gaze"),
     "size": ("size-curve",),

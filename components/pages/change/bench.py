@@ -12,7 +12,7 @@ from components import changes, page, state
 from components.canvas.strip import Strip, Token, strip
 from components.canvas.switches import Panel, Switch, switches
 from components.canvas.tiles import Board, Mark, Tile, tiles
-from components.pages.change.view import FACTORS, LAYER, HEAD, WHERE, PART, STRENGTHS, View, bare
+from components.pages.change.view import FACTORS, HEAD, LAYER, PART, STRENGTHS, WHERE, View, bare
 from model.config import EncoderDecoder, Kind
 from model.interventions import (
     Another,
@@ -131,7 +131,8 @@ def chips(view: View) -> None:
 
 def _switch(view: View, chip: changes.Chip) -> Switch:
     refused = changes.unfit(chip.edit, view.model, view.given)
-    return Switch(view.teller.edit(chip.edit), chip.on, "" if refused is None else view.words("change.chips.unfit", reason=view.words.refusal(refused)))
+    reason = "" if refused is None else view.words("change.chips.unfit", reason=view.words.refusal(refused))
+    return Switch(view.teller.edit(chip.edit), chip.on, reason)
 
 
 # ---------------------------------------------------------------- the part in hand
@@ -235,7 +236,7 @@ def _moved(view: View, positions: tuple[int, ...]) -> None:
         return
     places = () if len(positions) == len(view.tokens.get(part.stack, ())) else positions
     if view.hand is None:
-        state.put(PART, replace(part, positions=places))
+        state.put(PART, part.only_at(*places))
     else:
         edit = changes.chips()[view.hand].edit
-        changes.rewrite(view.hand, replace(edit, part=replace(part, positions=places)), f"positions{view.hand}")
+        changes.rewrite(view.hand, replace(edit, part=part.only_at(*places)), f"positions{view.hand}")

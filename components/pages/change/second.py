@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -16,11 +17,12 @@ from components.controls import prompt as texts
 from components.controls.prompt import piece, predicted
 from components.page import exhibit
 from components.pages.change.view import OTHER, RIGHT, SITE, STACK, WRONG, View
-from model.analysis.changing import Restoring, restoring
+from model.analysis.changing import Restoring
 from model.config import Kind
 from model.errors import Refusal
-from model.interventions import Output, Part, Patch, Residual, Spread, Writer
+from model.interventions import Output, Part, Patch, Residual, Spread
 from model.interventions import Prompt as Given
+from model.interventions.parts import Writer
 
 WIDEST = 96  # tokens up to which every layer and token is patched by itself
 OFFERED = 12  # answers to choose between
@@ -66,7 +68,7 @@ def _patch_hand(view: View, other: Given) -> None:
     edit = Patch(part, other)
     shared = min(len(view.tokens.get(part.stack, ())), other.lengths(view.model).get(part.stack, 0))
     if changes.unfit(edit, view.model, view.given) is not None and isinstance(part, Spread):
-        edit = Patch(replace(part, positions=tuple(at for at in part.positions if at < shared) or tuple(range(shared))), other)
+        edit = Patch(part.only_at(*(tuple(at for at in part.positions if at < shared) or range(shared))), other)
     if changes.unfit(edit, view.model, view.given) is None:
         told = view.words("change.second.patch", part=view.teller.part(edit.part))
         st.button(told, key="change-do-patch", on_click=partial(changes.add, edit))
@@ -91,18 +93,19 @@ def _grid(view: View, other: Given) -> None:
         return
     _answers(view, found)
     pieces = [visible(one) for one in view.tokens[stack]]
-    lines = _recipe(view, other, found)
-    exhibit(view.session, "change-grid", lambda: _draw(view, found, other, pieces), _told(view, found, pieces), lambda: _table(view, found, pieces), lines)
+    draw, told = (lambda: _draw(view, found, other, pieces)), _told(view, found, pieces)
+    exhibit(view.session, "change-grid", draw, told, lambda: _table(view, found, pieces), _recipe(other, found))
     st.caption(words("change.second.source"))
 
 
 def _stack(view: View) -> Kind:
-    stacks = list(view.specimen.config.depths)
+    stacks: list[Kind] = list(view.specimen.config.depths)
     wanted = state.get(STACK)
-    shown = next((stack for stack in stacks if stack == wanted), stacks[0])
+    shown: Kind = wanted if wanted != "" and wanted in stacks else stacks[0]
     if len(stacks) > 1:
         spelled = {stack: view.words(f"change.stack.{stack}") for stack in stacks}
-        st.segmented_control(view.words("change.second.stack"), stacks, format_func=spelled.__getitem__, required=True, **state.bind(STACK, shown=shown))
+        label, bound = view.words("change.second.stack"), state.bind(STACK, shown=shown)
+        st.segmented_control(label, stacks, format_func=spelled.__getitem__, required=True, **bound)
     return shown
 
 
@@ -152,7 +155,7 @@ def _named(found: Restoring, name: str) -> Part:
     return replace(found.site, layer=layer, positions=(at,))
 
 
-def _tile(view: View, part: Output | Residual, share: float) -> Tile:
+def _tile(view: View, part: Spread, share: float) -> Tile:
     brief = view.words.number(share, 2) if abs(share) >= 0.005 else ""
     told = view.words("change.second.cell", part=view.teller.part(part), share=view.words.percent(share))
     return Tile(f"{part.layer}.{part.positions[0]}", brief, told, share)
@@ -186,7 +189,7 @@ def _table(view: View, found: Restoring, pieces: list[str]) -> pd.DataFrame:
     return pd.DataFrame({view.words(f"change.table.{name}"): values for name, values in columns.items()})
 
 
-def _recipe(view: View, other: Given, found: Restoring):
+def _recipe(other: Given, found: Restoring) -> Callable[[], str]:
     kind, site = type(found.site).__name__, found.site
     what = f"Output(0, {site.writer!r}, {site.stack!r})" if isinstance(site, Output) else f"{kind}(0, 'after', {site.stack!r})"
     second = f"Prompt({other.ids!r}, {other.source!r})"

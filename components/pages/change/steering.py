@@ -44,7 +44,8 @@ def steering(session: page.Session, view: View) -> None:
         return
     norm, stream = compute.directed(view.specimen, part, toward, away, view.given)
     st.button(words("change.steer.add"), key="change-do-steer", on_click=partial(changes.add, edit), type="primary")
-    page.read_aloud(words("change.steer.reading", layer=layer, norm=words.number(norm), stream=words.number(stream), share=words.percent(norm / stream)))
+    lengths = {"norm": words.number(norm), "stream": words.number(stream), "share": words.percent(norm / stream)}
+    page.read_aloud(words("change.steer.reading", layer=layer, **lengths))
 
 
 def _numbers(view: View, name: str) -> str:

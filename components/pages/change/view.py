@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import get_args
+from typing import Literal, get_args
 
 from components import changes, state
 from components.changes import Teller
@@ -46,7 +46,8 @@ HEAD = state.integer("c.head", 0, 0, 128)
 TOKENS = state.integer("c.tokens", 12, 0, 48)
 OTHER = state.text("c.other", None, LONGEST_TEXT)
 SITE = state.option("c.site", "after", ("after", "attn", "cross", "mlp"))
-STACK = state.option("c.stack", "", ("", *get_args(Kind)))
+STACKS: tuple[Kind | Literal[""], ...] = ("", *get_args(Kind))
+STACK: state.Field[Kind | Literal[""]] = state.option("c.stack", "", STACKS)
 RIGHT, WRONG = (state.integer(name, 0, 0, 1_000_000) for name in ("c.right", "c.wrong"))
 TOWARD, AWAY = (state.text(name, None, LONGEST_TEXT) for name in ("c.toward", "c.away"))
 DEPTH = state.integer("c.depth", 0, 0, 96)
@@ -155,7 +156,7 @@ def _others(edit: Edit) -> tuple[Given, ...]:
 
 def bare(part: Part) -> Part:
     """A part at all positions."""
-    return replace(part, positions=()) if isinstance(part, Spread) else part
+    return part.only_at() if isinstance(part, Spread) else part
 
 
 Draw = Callable[[View], None]
