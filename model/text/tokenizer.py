@@ -59,6 +59,11 @@ class Tokenizer:
         self._words = {piece: number for piece, number in ours.items() if number is not None}
         self._fallback = frozenset(number for token in fallback if (number := library.token_to_id(token)) is not None)
 
+    @property
+    def world(self) -> tuple[int, ...]:
+        """The ids of the micro-world's words; none for a tokenizer of another world."""
+        return tuple(sorted(self._words.values()))
+
     @classmethod
     @lru_cache(maxsize=4)
     def for_world(cls, *more: str) -> Tokenizer:

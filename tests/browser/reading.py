@@ -40,6 +40,7 @@ CANVASES = {
     "inside": ("derivation",),
     "change": ("change-parts", "change-chips", "change-text", "change-map-default", "change-map-changed", "change-map-difference", "change-grid"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
+    "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze"),
     "size": ("size-curve",),
     "positions": ("positions-scheme", "positions-added"),
