@@ -235,7 +235,7 @@ def traced(specimen: Specimen, ids: Sequence[int], mask: str = "", *, source: Se
 
     def make() -> Trace:
         queries = len(source) if source and where.stack == "encoder" else len(ids)
-        given: dict[str, Any] = {_named(specimen.config, where): built(parse(mask), where, queries, len(source))} if changed else {}
+        given: dict[str, Any] = {named(specimen.config, where): built(parse(mask), where, queries, len(source))} if changed else {}
         about = torch.tensor(source) if source else None
         with specimen.turn:
             return specimen.tracer.trace(torch.tensor(ids), source=about, **given).clone()
@@ -282,7 +282,7 @@ def directed(specimen: Specimen, part: Residual, toward: Sequence[Given], away: 
     return kept[0], kept[1]
 
 
-def _named(config: Config, where: Where) -> str:
+def named(config: Config, where: Where) -> str:
     """What the tracer calls the mask of this place."""
     return "across" if where.branch == "cross" else "mask" if where.stack == config.main else "source_mask"
 

@@ -160,6 +160,7 @@ def spectacle(session: Session, place: Place, maps: bytes, serial: int, anchor: 
         lambda: theatre.theatre(words, "theatre", scene, choose),
         head_in_words(words, place, reading, choice) + credited(session, trace, place, theatre.telling(maps), choice),
         lambda: pairs(words, place, reading),
+        lambda: HEAD_AGAIN.format(where=where, layer=choice.layer, head=choice.head),
     )
     threads.woven(session, where, place.queries, place.keys, theatre.telling(maps)[2], serial)
     heads = trace.model.config.attention.heads
@@ -170,6 +171,7 @@ def spectacle(session: Session, place: Place, maps: bytes, serial: int, anchor: 
         lambda: ledger(words, "ledger", of_cell(words, numbers, place.queries[choice.query], place.keys, heads, revision)),
         cell_in_words(words, place, numbers),
         lambda: vectors(words, place, numbers),
+        lambda: CELL_AGAIN.format(where=where, cell=numbers.cell),
     )
     door(session, f"{where.site(choice.layer, 'pattern')}[{choice.head},{choice.query},{choice.key or 0}]", "attention")
 
@@ -297,6 +299,27 @@ def vectors(words: Words, place: Place, cell: CellArithmetic) -> pd.DataFrame:
     label = [f"{index + 1} {names[index]}" if name in row else str(index + 1) for name, index, _ in listed]
     titles = [words(f"attention.vector.{name}") for name in ("vector", "index", "value")]
     return pd.DataFrame(dict(zip(titles, ([name for name, *_ in listed], label, [value for *_, value in listed]), strict=True)))
+
+
+# ---------------------------------------------------------------- in a notebook
+
+HEAD_AGAIN = """
+from model.analysis.attention import one_head
+from model.analysis.places import Where
+
+head = one_head(trace, {layer}, {head}, {where})
+numbers = {{"weight": head.pattern, "allowed": head.allowed}}
+"""
+CELL_AGAIN = """
+from model.analysis.attention import Cell, arithmetic
+from model.analysis.places import Where
+
+cell = arithmetic(trace, {cell}, {where})
+head = {{"q": cell.q, "k": cell.k, "q × k": cell.products, "v": cell.v, "weighted": cell.weighted, "mixed": cell.mixed}}
+row = {{"scores": cell.scores, "exponentials": cell.exponentials, "weights": cell.weights}}
+stream = {{"contribution": cell.contribution, "before": cell.before, "attention": cell.attention, "after": cell.after}}
+numbers = head | row | stream
+"""
 
 
 PAGE = Page("attention", render, (WHERE, LAYER, HEAD, ROW, COLUMN, SINK, *threads.FIELDS))

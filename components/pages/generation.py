@@ -105,6 +105,7 @@ def _player(session: Session, line: Line, now: Moment) -> None:
         lambda: timeline.timeline(session.words, "player", scene, acted=acted, paced=paced, toggled=toggled),
         _filled_in_words(session, line) if isinstance(line, Filled) else _written_in_words(session, line),
         lambda: _steps_table(session, line),
+        lambda: _steps_again(line),
     )
 
 
@@ -237,6 +238,7 @@ def _next(session: Session, line: Line, now: Moment) -> None:
         lambda: distribution.distribution(words, "dials", scene, turned, _vocabulary(session), turned=heard, picked=picked, again=again),
         _next_in_words(session, line, now),
         lambda: _distribution_table(session, now, turned),
+        lambda: _read_again(line) + NEXT_AGAIN.format(choose=turned.choose(), history=now.history),
     )
 
 
@@ -289,7 +291,8 @@ def _looked(session: Session, line: Line, now: Moment) -> None:
     title = session.words("generation.gaze.title_blank") if filled else ""
     gaze = Gaze(now.pattern, pieces(session, line.seen), _revision(session, line), title)
     said = _looked_in_words(session, gaze, "looked_blank" if filled else "looked")
-    exhibit(session, "gaze", lambda: gaze_rows(session.words, "gaze", gaze), said, lambda: _gaze_table(session, gaze))
+    recipe = partial(_gaze_again, session, line, "attn")
+    exhibit(session, "gaze", lambda: gaze_rows(session.words, "gaze", gaze), said, lambda: _gaze_table(session, gaze), recipe)
 
 
 def _looked_across(session: Session, line: Line, now: Moment) -> None:
@@ -302,6 +305,7 @@ def _looked_across(session: Session, line: Line, now: Moment) -> None:
         lambda: gaze_rows(session.words, "across", gaze),
         _looked_in_words(session, gaze, "looked_source", last),
         lambda: _gaze_table(session, gaze),
+        lambda: _gaze_again(session, line, "cross"),
     )
 
 
@@ -323,6 +327,61 @@ def _gaze_table(session: Session, gaze: Gaze) -> pd.DataFrame:
     names = ("layer", "head", "position", "token", "weight")
     values = (layer + 1, head + 1, column + 1, np.array(gaze.pieces, dtype=object)[column], gaze.pattern.ravel())
     return pd.DataFrame({session.words(f"generation.table.{name}"): each for name, each in zip(names, values, strict=True)})
+
+
+# ---------------------------------------------------------------- in a notebook
+
+
+def _read_again(line: Line) -> str:
+    """The lines that read the text as it stands at the cursor; `place` is where the model is asked."""
+    return READ_AGAIN.format(text=list(line.seen), place=line.place if isinstance(line, Filled) else len(line.seen) - 1)
+
+
+def _gaze_again(session: Session, line: Line, branch: str) -> str:
+    layers = session.specimen.config.depths[session.specimen.config.main]
+    return _read_again(line) + f"numbers = {{'weight': np.stack([here.pattern(layer, {branch!r})[:, place] for layer in range({layers})])}}"
+
+
+def _steps_again(line: Line) -> str:
+    """The lines that ask the model again for every token that was written, one forward pass each."""
+    if isinstance(line, Filled):
+        written = [(step.place, step.id) for step in line.steps]
+        return STEPS_AGAIN.format(text=list(line.filler.text), written=written, place="place", then="text[place] = id")
+    text = list(line.ids[: len(line.ids) - line.at])
+    written = [(len(text) + at, step.id) for at, step in enumerate(line.steps)]
+    return STEPS_AGAIN.format(text=text, written=written, place="place - 1", then="text.append(id)")
+
+
+READ_AGAIN = """
+import numpy as np
+import torch
+
+from model.trace import Tracer
+
+text, place = {text}, {place}  # as it stands at the cursor, and where the model is asked
+here = Tracer(model).trace(torch.tensor(text), source=torch.tensor(source) if source else None)
+"""
+NEXT_AGAIN = """\
+from model.generation import Greedy, Sample, stages
+
+line = stages(here.logits[place].numpy(), {choose}, {history})
+numbers = {{"model": line[0].before}} | {{stage.name: stage.after for stage in line}}
+"""
+STEPS_AGAIN = """
+import numpy as np
+import torch
+
+from model.trace import Tracer
+
+text, found = {text}, []
+for place, id in {written}:
+    here = Tracer(model).trace(torch.tensor(text), source=torch.tensor(source) if source else None)
+    nats = here.logits[{place}].double().log_softmax(-1)
+    found.append((id, nats[id].exp().item(), nats[id].item(), 1 + int((nats > nats[id]).sum())))
+    {then}
+names = ("id", "probability", "nats", "rank")
+numbers = dict(zip(names, np.array(found, float).reshape(-1, 4).T, strict=True))
+"""
 
 
 PAGE = Page("generation", render, FIELDS)

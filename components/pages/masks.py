@@ -140,6 +140,7 @@ def _painting(view: View, allowed: Booleans) -> None:
         lambda: painter("painter", view.session.words, sheet, board, view.desk.paint),
         _kept(view, allowed),
         lambda: _mask_table(view, allowed),
+        lambda: _again(view, 'numbers = {"allowed": allowed.numpy()}'),
     )
 
 
@@ -237,7 +238,8 @@ def compared(session: Session, view: View) -> None:
         layer = _pick(words("masks.maps.layer"), LAYER, config.depths[view.where.stack], telling[0])
         head = _pick(words("masks.maps.head"), HEAD, config.attention.heads, telling[1])
     reading = masking.maps(*_traces(view), layer, head, view.where)
-    exhibit(session, "maps", lambda: _maps(view, reading), _moved(view, reading), lambda: _maps_table(view, reading))
+    recipe = partial(_maps_again, view, reading)
+    exhibit(session, "maps", lambda: _maps(view, reading), _moved(view, reading), lambda: _maps_table(view, reading), recipe)
 
 
 def _telling(view: View) -> bytes:
@@ -354,7 +356,9 @@ def _next(view: View, default: Trace, masked: Trace) -> None:
         labels = _labels(session, "next", "axis_token", "axis_probability", "default", "masked", "change") | {"axis_token": say("axis_token")}
         _chart("next", figures.next_tokens(reading, pieces, labels, page.layout(session)))
 
-    exhibit(session, "next", draw, _likeliest(view, at, reading, pieces), lambda: _next_table(session, reading, pieces))
+    lines = f"reading = masking.next_tokens(trace, masked, at={at})\n{_named_again('ids', 'default', 'masked')}"
+    recipe = partial(_again, view, f'{lines} | {{"difference": reading.masked - reading.default}}')
+    exhibit(session, "next", draw, _likeliest(view, at, reading, pieces), lambda: _next_table(session, reading, pieces), recipe)
 
 
 def _said(view: View, name: str, **values: str) -> str:
@@ -397,7 +401,8 @@ def _losses(view: View, default: Trace, masked: Trace) -> None:
         labels = _labels(session, "loss", "axis_position", "axis_loss", "default", "masked", "told")
         _chart("loss", figures.losses(reading, pieces, labels, page.layout(session)))
 
-    exhibit(session, "loss", draw, _surprise(session, reading, pieces), lambda: _loss_table(session, reading, pieces))
+    recipe = partial(_again, view, f"reading = masking.losses(trace, masked)\n{_named_again('default', 'masked', 'told')}")
+    exhibit(session, "loss", draw, _surprise(session, reading, pieces), lambda: _loss_table(session, reading, pieces), recipe)
 
 
 def _shifts(view: View, default: Trace, masked: Trace) -> None:
@@ -415,7 +420,8 @@ def _shifts(view: View, default: Trace, masked: Trace) -> None:
 
     most, at = float(reading.divergence.max()), reading.worst
     told = words("masks.shift.reading", token=visible(pieces[at]), place=at + 1, nats=words.number(most, 2))
-    exhibit(session, "shift", draw, told if most >= 0.005 else words("masks.shift.same"), table)
+    recipe = partial(_again, view, f"reading = masking.shifts(trace, masked)\n{_named_again('divergence')}")
+    exhibit(session, "shift", draw, told if most >= 0.005 else words("masks.shift.same"), table, recipe)
 
 
 def _surprise(session: Session, reading: LossReading, pieces: Sequence[str]) -> str:
@@ -451,6 +457,40 @@ def _labels(session: Session, place: str, *names: str) -> dict[str, str]:
 
 def _chart(key: str, figure: object) -> None:
     st.plotly_chart(figure, theme=None, key=f"chart-{key}", config={"displayModeBar": False})
+
+
+# ---------------------------------------------------------------- in a notebook
+
+
+def _again(view: View, lines: str) -> str:
+    """The lines that read the text under the mask at hand, then these."""
+    where, config = view.where, view.session.specimen.config
+    queries = "len(source)" if where.stack != config.main else "len(ids)"
+    return AGAIN.format(spec=view.spec, where=where, queries=queries, name=compute.named(config, where)) + lines
+
+
+def _maps_again(view: View, reading: MapsReading) -> str:
+    lines = f"reading = masking.maps(trace, masked, {reading.layer}, {reading.head}, {view.where})"
+    return _again(view, f"{lines}\n{_named_again('default', 'masked', 'difference')}")
+
+
+def _named_again(*names: str) -> str:
+    return f"numbers = {{name: np.asarray(getattr(reading, name)) for name in {names!r}}}"
+
+
+AGAIN = """
+import numpy as np
+import torch
+
+from model.analysis import masking
+from model.analysis.places import Where, built
+from model.layers.masks import parse
+from model.trace import Tracer
+
+about = torch.tensor(source) if source else None
+allowed = built(parse({spec!r}), {where}, {queries}, len(source))
+masked = Tracer(model).trace(torch.tensor(ids), source=about, {name}=allowed)
+"""
 
 
 PAGE = Page("masks", render, (WHERE, *mask.FIELDS, LAYER, HEAD, BLANK))

@@ -86,6 +86,7 @@ def _scheme(session: Session) -> None:
         lambda: distances(words, "positions-scheme", grid, state.get(MARK), partial(state.put, MARK)),
         figures.scheme_in_words(words, found, far),
         lambda: figures.frame(words, shape),
+        lambda: SCHEME_AGAIN.format(kind=kind, far=far.tolist()),
     )
 
 
@@ -131,7 +132,7 @@ def _added(session: Session) -> None:
         _equal(session, trace, reading, kind)
     else:
         _heads(session, reading, kind)
-    _terms(session, reading)
+    _terms(session, reading, kind)
 
 
 def _controls(session: Session, kind: Kind) -> tuple[int, str]:
@@ -170,6 +171,7 @@ def _heads(session: Session, reading: ByDistance, kind: Kind) -> None:
         lambda: distances(words, "positions-added", grid, _place(reading), partial(state.put, AT)),
         _loudest(words, reading),
         lambda: figures.added_frame(words, reading),
+        lambda: ADDED_AGAIN.format(layer=reading.layer, kind=kind),
     )
 
 
@@ -218,17 +220,19 @@ def _equal(session: Session, trace: Trace, reading: ByDistance, kind: Kind) -> N
         lambda: distances(words, "positions-added", grid, state.get(AT), partial(state.put, AT)),
         words("positions.added.equal", **named, **kept),
         lambda: figures.frame(words, figures.Shape("turning", grid.rows, far, values, 1.0)),
+        lambda: EQUAL_AGAIN.format(layer=reading.layer, kind=kind, far=len(far)),
     )
 
 
-def _terms(session: Session, reading: ByDistance) -> None:
+def _terms(session: Session, reading: ByDistance, kind: Kind) -> None:
     """One head's scores, term by term."""
     words, config = session.words, session.specimen.config
     head = _pick(words("positions.added.head"), HEAD, config.attention.heads)
     st.markdown(f"**{words('positions.added.terms', head=head + 1, layer=reading.layer + 1)}**")
     figure = figures.terms(words, reading, head, page.layout(session))
+    again = lambda: ADDED_AGAIN.format(layer=reading.layer, kind=kind)  # noqa: E731
     draw = partial(st.plotly_chart, figure, theme=None, key="chart-terms", config={"displayModeBar": False})
-    exhibit(session, "terms", draw, _term_by_term(words, reading, head), lambda: figures.added_frame(words, reading))
+    exhibit(session, "terms", draw, _term_by_term(words, reading, head), lambda: figures.added_frame(words, reading), again)
 
 
 def _term_by_term(words: Words, reading: ByDistance, head: int) -> str:
@@ -263,7 +267,8 @@ def _elsewhere(session: Session) -> None:
     readings = _measured(session, start)
     figure = figures.elsewhere(words, readings, pieces, page.layout(session))
     draw = partial(st.plotly_chart, figure, theme=None, key="chart-elsewhere", config={"displayModeBar": False})
-    exhibit(session, "elsewhere", draw, _moved(words, *readings), lambda: figures.elsewhere_frame(words, readings, pieces))
+    again = lambda: ELSEWHERE_AGAIN.format(start=start)  # noqa: E731
+    exhibit(session, "elsewhere", draw, _moved(words, *readings), lambda: figures.elsewhere_frame(words, readings, pieces), again)
 
 
 def _measured(session: Session, start: int) -> tuple[Elsewhere, Elsewhere]:
@@ -435,6 +440,39 @@ def _take(trial: Trial, words: Words) -> None:
     report = Report("vitrine", parameters(model.config), formats=("float32",))
     loaded = Loaded(model, trial.tokenizer, trial.session.card({}), report)
     state.put(header.MODEL, compute.adopt(loaded, words(f"positions.way.{trial.way}.name")).id)
+
+
+# ---------------------------------------------------------------- in a notebook
+
+SCHEME_AGAIN = """
+import numpy as np
+
+from model.analysis import positions
+
+found = positions.scheme(model, {kind!r}, np.array({far}))
+asked = ("similarity", "lengths", "waves", "periods", "slopes", "buckets", "added")
+numbers = {{name: np.asarray(getattr(found, name)) for name in asked if hasattr(found, name)}}
+"""
+ADDED_AGAIN = """
+from model.analysis import positions
+
+found = positions.by_distance(trace, {layer}, {kind!r})
+numbers = {{"distance": found.distances, "pairs": found.pairs, "means": found.means, "added": found.added}}
+"""
+EQUAL_AGAIN = """
+import numpy as np
+
+from model.analysis import positions
+
+far = np.arange({far})
+numbers = {{"distance": far, "equal": positions.equal_vectors(trace, {layer}, far, {kind!r})}}
+"""
+ELSEWHERE_AGAIN = """
+from model.analysis import lengths
+
+first, other = lengths.elsewhere(model, ids, (0, {start}), source)
+numbers = {{"loss": first.loss, "loss_elsewhere": other.loss, "moved": other.moved}}
+"""
 
 
 PAGE = Page("positions", render, (LAYER, HEAD, STACK, VIEW, MARK, AT, START, FIRST, SECOND, SECONDS, SEED))
