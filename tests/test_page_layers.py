@@ -137,9 +137,10 @@ permalink.publish()
 
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
-    def run(config: Config | None = None, **parameters: str) -> AppTest:
+    def run(config: Config | None = None, folder: Path | None = None, **parameters: str) -> AppTest:
         if config is not None:
             checkpoints.save(tmp_path, Transformer(config, seed=0), tokenizer(config.form))
+        if config or folder:
             monkeypatch.setattr(compute, "EMBEDDED", tmp_path)
             st.cache_resource.clear()
         app = AppTest.from_string(PAGE, default_timeout=60)
@@ -193,6 +194,18 @@ def test_every_form_of_model_is_read_and_told_what_the_lens_is_not(opened: Calla
     assert len(header["points"]) == 1 + halves * config.layers
     assert all(EN(f"layers.not.{caveat}") in shown(app) for caveat in page.caveats(config))
     assert {"untied": "free", "encoder": "transformed", "pair": "pair"}[name] in page.caveats(config)
+
+
+def test_a_model_without_a_tokenizer_is_read_by_the_numbers_of_its_tokens(opened: Callable[..., AppTest], tmp_path: Path) -> None:
+    checkpoints.save(tmp_path, Transformer(FORMS["untied"], seed=0), Tokenizer.for_world())
+    (tmp_path / "tokenizer.json").unlink()
+    app = opened(folder=tmp_path, ids="3 17 42", l_at="2")
+    assert not app.exception
+    assert drawn(app, "lens")[0]["pieces"] == ["3", "17", "42"]
+    app.text_input(key="w:l.add").input("230").run()
+    assert drawn(app, "race")[0]["tokens"][-1] == 230
+    app.text_input(key="w:l.add").input("blue").run()
+    assert "tokens of this model are the numbers 0 to" in said(app)
 
 
 def test_the_page_shows_the_numbers_of_the_model(opened: Callable[..., AppTest]) -> None:

@@ -322,6 +322,12 @@ def take(session: Session, view: View, token: int) -> None:
         state.put(TOKENS, left)
 
 
+def leave_it_to_the_page() -> None:
+    """Back to the likeliest tokens, in the race and in the pushes."""
+    state.reset(TOKENS)
+    state.reset(FOLLOWED)
+
+
 def token_of(words: Words, specimen: Specimen, given: str) -> int:
     """The token that a reader wrote, as a word is written in the middle of a text if there is such a token. Raises `Refusal` for what is no
     token of this model, or several."""
@@ -372,8 +378,8 @@ def _race_controls(session: Session, view: View) -> None:
         example = _name(session, likeliest(view.trace, view.spot.position, 1)[0])
         bound = state.bind(ADD, partial(_add, session, view), accept=partial(_token_written, words, specimen))
         st.text_input(words("layers.race.add"), max_chars=40, width=300, help=words("layers.race.add_help", example=example), **bound)
-        if state.get(TOKENS):
-            st.button(words("layers.race.again"), key="race-again", on_click=partial(state.reset, TOKENS), type="tertiary")
+        if state.get(TOKENS) or state.get(FOLLOWED):
+            st.button(words("layers.race.again"), key="race-again", on_click=leave_it_to_the_page, type="tertiary")
     refused = state.refusal(ADD)
     if refused:
         calm(words.refusal(refused))

@@ -149,7 +149,7 @@ class Pushes {
     pen.lineWidth = 1;
     pen.strokeRect(x + 0.5, y + 0.5, wide - 2, high - 2);
     const text = this.brief(value);
-    if (high < 18 || pen.measureText(text).width > wide - 5) return;
+    if (high < 18 || wide < 27 || pen.measureText(text).width > wide - 4) return;
     pen.fillStyle = onColour(DIVERGING, code);
     pen.textAlign = "center";
     pen.fillText(text, x + wide / 2 - 0.5, y + high / 2);
