@@ -194,7 +194,7 @@ class Race {
     const {names, points, measure, language} = this.header, last = points.length - 1, gap = 18;
     const ends = names.map((name, line) => ({name, line, y: this.y(line, last)})).sort((a, b) => a.y - b.y || a.line - b.line);
     ends.forEach((end, i) => { if (i) end.y = Math.max(end.y, ends[i - 1].y + gap); });
-    for (let i = ends.length - 1, limit = TOP + HIGH + 8; i >= 0; i--, limit -= gap) ends[i].y = Math.min(ends[i].y, limit);
+    for (let i = ends.length - 1, limit = TOP + HIGH - 4; i >= 0; i--, limit -= gap) ends[i].y = Math.min(ends[i].y, limit);
     for (const {name, line, y} of ends) {
       const i = last * names.length + line, x = this.x(last);
       const value = measure === "rank" ? whole(this.rank[i], language) : percent(this.chance[i], language);
