@@ -7,7 +7,6 @@ same object; nobody may write into it.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from array import array
 from collections import OrderedDict
@@ -215,10 +214,7 @@ def _adopted() -> dict[str, Specimen]:
 def specimen(loaded: Loaded, name: str) -> Specimen:
     """A loaded model made ready to be shown: it is no longer trained, and has an identity."""
     model = loaded.model.eval().requires_grad_(False)
-    digest = hashlib.blake2b(repr(model.config).encode(), digest_size=6)
-    for parameter in model.parameters():
-        digest.update(parameter.cpu().numpy().tobytes())
-    return Specimen(digest.hexdigest(), name, loaded, sum(parameter.numel() for parameter in model.parameters()), Tracer(model))
+    return Specimen(checkpoints.identity(model), name, loaded, sum(parameter.numel() for parameter in model.parameters()), Tracer(model))
 
 
 # ---------------------------------------------------------------- work

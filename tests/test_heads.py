@@ -11,24 +11,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
+from model.analysis import found as finding
 from model.analysis import head_probes
-from model.analysis.head_probes import Link, Skill, questions
-from model.analysis.heads import COSTS, LOOKS, Effect, attended, batch, distance, effect, entropy, find, losses, silence, watch
-from model.analysis.maps import rollout, unlikeness
+from model.analysis.found import FILE, keep, kept
+from model.analysis.head_probes import Link, Skill, plain, questions
+from model.analysis.heads import (
+    COSTS,
+    LOOKS,
+    MEASURES,
+    Batch,
+    Effect,
+    Seen,
+    attended,
+    batch,
+    distance,
+    effect,
+    entropy,
+    find,
+    glanced,
+    losses,
+    parted,
+    resume,
+    search,
+    silence,
+    silenced,
+    watch,
+)
 from model.analysis.places import places
-from model.checkpoints import EMBEDDED, MASKED, TRANSLATOR, load, save
-from model.config import Attention, Config, PlainMlp
+from model.checkpoints import EMBEDDED, MASKED, TRANSLATOR, identity, load, save
+from model.config import Attention, Config, Decoder, Encoder, EncoderDecoder, Form, PlainMlp
 from model.errors import Refusal
 from model.text.tokenizer import Tokenizer
+from model.training.session import read
 from model.transformer import Transformer
 from model.verbs import heads as verb
-from model.verbs.command import Parser, main
+from model.verbs.command import main
 
 FEW: dict[Skill, int] = {"documents": 4, "repeats": 4, "agreement": 4, "coreference": 4}
 WORDS = Tokenizer.for_world()
+torch.set_num_threads(1)
 
 
 def looking(length: int, links: list[Link]) -> torch.Tensor:
@@ -144,8 +166,8 @@ def test_silencing_is_what_it_is_by_hand(stand_in: float) -> None:
 
 def test_losses_do_not_know_what_stands_beside_them() -> None:
     model, asked = small(), questions(small().config, WORDS, counts=FEW)["documents"]
-    together = losses(model, batch(asked, WORDS))
-    alone = torch.cat([losses(model, batch([question], WORDS)) for question in asked])
+    together = losses(model, batch(asked, WORDS.pad))
+    alone = torch.cat([losses(model, batch([question], WORDS.pad)) for question in asked])
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
     with torch.no_grad():
         first = model(torch.tensor([asked[0].ids]))[0].log_softmax(-1)
@@ -157,12 +179,12 @@ def test_losses_do_not_know_what_stands_beside_them() -> None:
 def test_means_are_those_of_real_tokens_and_maps_sum_to_one(folder: Path) -> None:
     loaded = load(folder)
     assert loaded.tokenizer is not None
-    asked = batch(questions(loaded.model.config, loaded.tokenizer, counts=FEW)["documents"], loaded.tokenizer)
+    asked = batch(questions(loaded.model.config, loaded.tokenizer, counts=FEW)["documents"], loaded.tokenizer.pad)
     seen = watch(loaded.model, asked)
     for where in places(loaded.model.config).values():
         weights = seen.patterns[where.site(0, "pattern")].sum(-1).transpose(1, 2)[asked.asking(where)]
         torch.testing.assert_close(weights, torch.ones_like(weights))
-    alone = [watch(loaded.model, batch([question], loaded.tokenizer)).means for question in asked.questions]
+    alone = [watch(loaded.model, batch([question], loaded.tokenizer.pad)).means for question in asked.questions]
     site, where = next((where.site(1, "mixed"), where) for where in places(loaded.model.config).values())
     shares = asked.asking(where).sum(1) / asked.asking(where).sum()
     torch.testing.assert_close(seen.means[site], sum(share * one[site] for share, one in zip(shares, alone, strict=True)), atol=1e-5, rtol=1e-4)
@@ -177,31 +199,31 @@ def test_an_effect_is_a_mean_with_the_error_of_whole_texts() -> None:
     assert not Effect(COSTS / 2, 0.0).real
 
 
-# ---------------------------------------------------------------- whole maps
+@pytest.mark.parametrize("folder", [EMBEDDED, TRANSLATOR])
+def test_a_pass_taken_up_in_the_middle_ends_as_a_whole_one(folder: Path) -> None:
+    loaded = load(folder)
+    assert loaded.tokenizer is not None
+    asked = batch(questions(loaded.model.config, loaded.tokenizer, counts=FEW)["documents"], loaded.tokenizer.pad)
+    (part, answers, begun), *_ = parted(loaded.model, asked)
+    for where in places(loaded.model.config).values():
+        tap = silence(where.site(1, "mixed"), 2, 0.1)
+        torch.testing.assert_close(resume(loaded.model, part, begun, where.site(1, "mixed"), tap), losses(loaded.model, asked, tap)[answers])
 
 
-@given(st.integers(1, 4), st.integers(1, 3), st.integers(2, 6), st.integers(0, 99))
-def test_rollout_keeps_rows_whole_and_the_future_out(layers: int, heads: int, length: int, seed: int) -> None:
-    scores = np.random.default_rng(seed).normal(size=(layers, heads, length, length))
-    causal = np.tril(np.exp(scores))
-    found = rollout(causal / causal.sum(-1, keepdims=True))
-    np.testing.assert_allclose(found.sum(-1), 1)
-    assert not np.triu(found, 1).any()
-
-
-def test_rollout_of_heads_that_look_back_is_a_binomial() -> None:
-    back = looking(4, head_probes.previous(4)).numpy()
-    np.testing.assert_allclose(rollout(np.concatenate([back, back]))[-1, 3], [0, 1 / 4, 1 / 2, 1 / 4])
-    np.testing.assert_allclose(rollout(back, residual=1.0)[0], np.eye(4))
-
-
-def test_unlikeness_is_a_distance_from_nothing_to_one() -> None:
-    back, first, even = looking(4, head_probes.previous(4))[0], looking(4, head_probes.first(4))[0], torch.full((1, 4, 4), 0.25)
-    found = unlikeness(torch.cat([back, first, even]).numpy())
-    np.testing.assert_allclose(found, found.T)
-    np.testing.assert_allclose(np.diag(found), 0, atol=1e-12)
-    assert found[0, 1] == pytest.approx(2 / 4), "they differ wholly at two of the four queries"
-    assert 0 < found[0, 2] < 1
+@pytest.mark.parametrize("blank", [None, 17])
+@pytest.mark.parametrize("form", [Decoder(), Encoder(), EncoderDecoder(encoder_layers=1)])
+def test_a_model_of_another_world_is_asked_about_the_readers_text_and_random_tokens(form: Form, blank: int | None) -> None:
+    model, ids = Transformer(replace(small().config, form=form), seed=3), (0, 9, 30, 40, 50, 70, 80)
+    sets = plain(model.config, ids, (5, 6, 7) if isinstance(form, EncoderDecoder) else (), blank)
+    for question in sets.get("repeats", ()):
+        (query, keys), *_ = question.links
+        place, right = next(answer for answer in question.answers if answer[0] == query)
+        assert question.ids[keys[0]] == right[0]
+        assert place == query
+    *_, last = search(model, sets)
+    assert last.fraction == 1
+    assert {head.where.name for head in last.heads} == set(places(model.config))
+    assert all(effect.error > 0 for head in last.heads for effect in head.effects.values())
 
 
 # ---------------------------------------------------------------- the models that ship
@@ -221,9 +243,7 @@ EXPECTED = {
 
 @pytest.fixture(scope="module")
 def embedded() -> list[dict]:
-    parser = Parser("heads")
-    verb.arguments(parser)
-    return verb.run(parser.parse_args([]))
+    return [finding.row(head) for head in kept(EMBEDDED / FILE).heads]
 
 
 def test_the_heads_of_the_embedded_model_are_those_that_were_found(embedded: list[dict]) -> None:
@@ -232,6 +252,33 @@ def test_the_heads_of_the_embedded_model_are_those_that_were_found(embedded: lis
     induction = next(row for row in embedded if (row["layer"], row["head"]) == (3, 1))
     assert induction["score"] == pytest.approx(0.93, abs=0.01)
     assert induction["silenced_effect"] == pytest.approx(0.108, abs=0.01)
+
+
+@pytest.mark.parametrize("folder", [EMBEDDED, MASKED, TRANSLATOR])
+def test_what_lies_beside_a_model_is_what_a_search_finds_in_these_weights(folder: Path) -> None:
+    loaded, stored = load(folder), kept(folder / FILE)
+    assert loaded.tokenizer is not None
+    preset = (loaded.card or {}).get("preset")
+    sets = questions(loaded.model.config, loaded.tokenizer, None if preset is None else read(preset).dials)
+    assert stored.model == identity(loaded.model)
+    batches: dict[Skill, Batch] = {skill: batch(asked, loaded.tokenizer.pad) for skill, asked in sets.items() if asked}
+    seen: dict[Skill, Seen] = {skill: watch(loaded.model, asked) for skill, asked in batches.items()}
+    for found, head in zip(glanced(loaded.model.config, batches, seen), stored.heads, strict=True):
+        assert (found.where, found.layer, found.head) == (head.where, head.layer, head.head)
+        assert found.scores == pytest.approx(head.scores, abs=1e-4)
+        assert (found.entropy, found.distance) == pytest.approx((head.entropy, head.distance), abs=1e-3)
+    lasts = {skill: parted(loaded.model, asked) for skill, asked in batches.items()}
+    for head in stored.heads[-1:]:
+        for measure in (each for each in MEASURES if each.name in head.scores):
+            again = silenced(loaded.model, lasts[measure.skill], seen[measure.skill], head.where.site(head.layer, "mixed"), head.head)
+            assert (again.nats, again.error) == pytest.approx((head.effects[measure.name].nats, head.effects[measure.name].error), abs=1e-4)
+
+
+def test_what_is_kept_is_read_back(tmp_path: Path) -> None:
+    stored = kept(EMBEDDED / FILE)
+    keep(stored, tmp_path / FILE)
+    assert kept(tmp_path / FILE) == stored
+    assert [finding.row(finding.head(finding.row(each, 9)), 9) for each in stored.heads] == [finding.row(each, 9) for each in stored.heads]
 
 
 def test_induction_previous_token_and_coreference_are_found_and_agreement_is_reported_absent(embedded: list[dict]) -> None:
@@ -266,7 +313,7 @@ def test_the_verb_prints_every_head_the_same_twice(tmp_path: Path, monkeypatch: 
 def test_a_translator_has_heads_in_three_places() -> None:
     loaded = load(TRANSLATOR)
     assert loaded.tokenizer is not None
-    rows = [verb.row(head) for head in find(loaded.model, loaded.tokenizer, counts=FEW)]
+    rows = [finding.row(head) for head in find(loaded.model, loaded.tokenizer, counts=FEW)]
     assert {row["stack"] for row in rows} == {"encoder", "decoder", "cross"}
     assert all(set(row["scores"]) == {"first token"} and row["distance"] is None for row in rows if row["stack"] == "cross")
 

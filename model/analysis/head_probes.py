@@ -188,3 +188,39 @@ def _pronouns(tokenizer: Tokenizer, ids: Ids) -> list[Word]:
 
 def _mentions(ids: Ids, of: int) -> tuple[int, ...]:
     return tuple(place for place, id in enumerate(ids) if id == of)
+
+
+# ---------------------------------------------------------------- for a model of another world
+
+PLACES, COPIES, LONG = 24, 8, 12
+"""A reader's text hides at most so many words of it, one a time; so many texts of random tokens repeat so many tokens."""
+
+
+def plain(config: Config, ids: Ids, source: Ids = (), blank: int | None = None, opening: int = 1, closing: int = 0) -> dict[Skill, list[Question]]:
+    """The sets for a model that cannot read the micro-world: as documents, one text `ids`, asked for every next token, by an encoder for some
+    of its words, each hidden behind `blank` (or shown, where the model has none such); as repeats, random tokens and the same again,
+    framed as the text is. An encoder–decoder repeats nothing."""
+    end, encoder = len(ids) - closing, isinstance(config.form, Encoder)
+    start = opening if encoder else 1
+    words = [Word(place, (), (ids[place],)) for place in range(start, end if encoder else len(ids))]
+    if encoder:
+        read = [_shown(ids, word, blank) for word in words[:: max(1, -(-len(words) // PLACES))]]
+    else:
+        read = [replace(_foretold(ids, words), source=source)] if words else []
+    if isinstance(config.form, EncoderDecoder):
+        return {"documents": read}
+    return {"documents": read, "repeats": list(_random(config, ids[:opening], ids[end:], blank))}
+
+
+def _random(config: Config, opening: Ids, closing: Ids, blank: int | None) -> Iterator[Question]:
+    chance = Chance(SEED)
+    long = min(LONG, (config.context - len(opening) - len(closing)) // 2, config.vocabulary // 2)
+    for _ in range(COPIES if long > 1 else 0):
+        drawn = chance.random.sample(range(config.vocabulary), long)
+        ids, second = (*opening, *drawn, *drawn, *closing), len(opening) + long
+        words = [Word(place, (place - long,), (ids[place],)) for place in range(second + 1, second + long)]
+        yield _shown(ids, chance.pick(words), blank) if isinstance(config.form, Encoder) else _foretold(ids, words)
+
+
+def _shown(ids: Ids, word: Word, blank: int | None) -> Question:
+    return _blanked(ids, word, ids[word.place] if blank is None else blank)

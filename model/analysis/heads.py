@@ -6,8 +6,8 @@ and the model foretells that set's answers worse without it, beyond chance. The 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -16,12 +16,13 @@ from torch import Tensor
 from model.analysis import head_probes
 from model.analysis.head_probes import COUNTS, Link, Question, Skill, questions
 from model.analysis.places import Where, places
-from model.config import Config, Sliding
+from model.config import Config, Kind, Sliding
 from model.errors import Refusal
-from model.layers.frame import Watch, own_mask
-from model.tap import Tap, ignore
+from model.layers.frame import Memory, Watch, frame, own_mask
+from model.tap import Tap, ignore, under
 from model.text.tokenizer import Tokenizer
 from model.text.world import Dials
+from model.trace import Trace
 from model.transformer import Transformer
 
 LOOKS = 0.4
@@ -96,7 +97,8 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One head. `scores` (0 to 1) and `effects` of silencing it by name, only those that make sense there.
+    """One head. `scores` (0 to 1) and `effects` of silencing it by name, only those that make sense there; no effects where nothing
+    was silenced.
 
     Over the documents, without the first token: `distance` is the mean |query − key| in tokens (`None` across, where places do not
     compare) and `entropy` the mean entropy in nats of its attention.
@@ -113,7 +115,7 @@ class Head:
     @property
     def labels(self) -> tuple[Name, ...]:
         """Every name that both score and effect confirm, the highest score first."""
-        passed: list[Name] = [name for name, score in self.scores.items() if score >= LOOKS and self.effects[name].real]
+        passed: list[Name] = [name for name, score in self.scores.items() if score >= LOOKS and name in self.effects and self.effects[name].real]
         return tuple(sorted(passed, key=lambda name: self.scores[name], reverse=True))
 
     @property
@@ -130,6 +132,14 @@ class Head:
 # ---------------------------------------------------------------- finding them
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a search is, from 0 to 1, and at its end every head, in the order a pass goes through them."""
+
+    fraction: float
+    heads: tuple[Head, ...] = ()
+
+
 def find(model: Transformer, tokenizer: Tokenizer, dials: Dials | None = None, counts: Mapping[Skill, int] = COUNTS) -> list[Head]:
     """Every head of every attention of a model that reads the micro-world, in the order a pass goes through them.
 
@@ -137,14 +147,66 @@ def find(model: Transformer, tokenizer: Tokenizer, dials: Dials | None = None, c
     2022, arXiv:2211.00593), so that what it always says stays and what it says of this text is gone. Raises `Refusal` for a context that
     no document fits.
     """
-    batches: dict[Skill, Batch] = {
-        skill: batch(asked, tokenizer) for skill, asked in questions(model.config, tokenizer, dials, counts).items() if asked
-    }
+    *_, last = search(model, questions(model.config, tokenizer, dials, counts), tokenizer.pad)
+    return list(last.heads)
+
+
+def search(model: Transformer, sets: Mapping[Skill, Sequence[Question]], pad: int = 0) -> Generator[Progress, None, None]:
+    """The same over any sets of questions, one silenced pass at a time. Raises `Refusal` where there is no document to ask about."""
+    batches: dict[Skill, Batch] = {skill: batch(asked, pad) for skill, asked in sets.items() if asked}
     if "documents" not in batches:
         raise Refusal("heads.context", "no document of the micro-world fits a context of {context} tokens", context=model.config.context)
     seen: dict[Skill, Seen] = {skill: watch(model, asked) for skill, asked in batches.items()}
-    costs: dict[Skill, Mapping[str, list[Effect]]] = {skill: effects(model, asked, seen[skill]) for skill, asked in batches.items()}
-    return [head for where in places(model.config).values() for head in _heads(model.config, where, batches, seen, costs)]
+    costs: dict[Skill, Mapping[str, list[Effect]]] = {}
+    whole, before = sum(asked.ids.numel() for asked in batches.values()), 0
+    for skill, asked in batches.items():
+        for done, found in effects(model, asked, seen[skill]):
+            costs[skill] = found
+            yield Progress(0.99 * (before + done * asked.ids.numel()) / whole)
+        before += asked.ids.numel()
+    yield Progress(1.0, glanced(model.config, batches, seen, costs))
+
+
+def glanced(
+    config: Config,
+    batches: Mapping[Skill, Batch],
+    seen: Mapping[Skill, Seen],
+    costs: Mapping[Skill, Mapping[str, list[Effect]]] | None = None,
+) -> tuple[Head, ...]:
+    """Every head by what an untouched pass showed, and by what silencing it cost, where that is known."""
+    return tuple(head for where in places(config).values() for head in _heads(config, where, batches, seen, costs or {}))
+
+
+def glance(trace: Trace) -> tuple[Head, ...]:
+    """Every head by where it looks in one text, at once: nothing is silenced, so nothing is named. A text without a repetition says nothing
+    of duplicates and induction; an encoder–decoder is not asked for them."""
+    config = trace.model.config
+    source = () if trace.source is None else tuple(trace.source.tolist())
+    ids = tuple(trace.ids.tolist())
+    question = Question(ids, (), tuple(head_probes.induction(ids)) if config.main == "decoder" else (), source)
+    skills = ("documents",) if source else ("documents", "repeats")
+    return tuple(
+        head
+        for where in places(config).values()
+        for layer in range(config.depths[where.stack])
+        for head in _glanced(trace, where, layer, [(each.name, each.links(question, where, False)) for each in MEASURES if each.skill in skills])
+    )
+
+
+def _glanced(trace: Trace, where: Where, layer: int, measured: Sequence[tuple[Name, list[Link]]]) -> list[Head]:
+    patterns = trace.pattern(layer, where.branch, where.stack)[None]
+    real = torch.ones(1, patterns.shape[2], dtype=torch.bool)
+    scores: dict[Name, list[float]] = {name: attended(patterns, [links]).tolist() for name, links in measured if links}
+    distances = None if where.branch == "cross" else distance(patterns, real).tolist()
+    found = enumerate(entropy(patterns, real).tolist())
+    return [
+        Head(where, layer, head, _of(scores, head), {}, None if distances is None else distances[head], spread)
+        for head, spread in found
+    ]
+
+
+def _of(scores: Mapping[Name, list[float]], head: int) -> dict[Name, float]:
+    return {name: score[head] for name, score in scores.items()}
 
 
 def _heads(
@@ -162,7 +224,7 @@ def _heads(
                 layer=layer,
                 head=head,
                 scores={name: float(score[head]) for name, score in scores.items()},
-                effects={measure.name: costs[measure.skill][site][head] for measure in MEASURES if measure.name in scores},
+                effects={each.name: costs[each.skill][site][head] for each in MEASURES if each.name in scores and each.skill in costs},
                 distance=None if distances is None else float(distances[head]),
                 entropy=float(entropies[head]),
             )
@@ -228,18 +290,40 @@ def silence(site: str, head: int, stand_in: Tensor | float = 0.0) -> Tap:
     return tap
 
 
-def effects(model: Transformer, asked: Batch, seen: Seen) -> dict[str, list[Effect]]:
-    """What silencing each head alone adds to the loss, by the site of its mixed values, one a head."""
-    return {
-        site: [effect(losses(model, asked, silence(site, head, stand_in)) - seen.losses, asked.texts) for head, stand_in in enumerate(means)]
-        for site, means in seen.means.items()
-    }
+Parts = Sequence[tuple["Batch", Tensor, "Begun"]]
+
+
+def parted(model: Transformer, asked: Batch) -> Parts:
+    """A batch ready to be run many times: in parts, each with the numbers of its answers and its untouched pass."""
+    return [(part, answers, begin(model, part)) for part, answers in split(asked)]
+
+
+def effects(model: Transformer, asked: Batch, seen: Seen) -> Iterator[tuple[float, dict[str, list[Effect]]]]:
+    """What silencing each head alone adds to the loss, by the site of its mixed values, one a head: as much of it as is done, and the
+    share of the work that this is."""
+    parts, found = parted(model, asked), {site: [] for site in seen.means}
+    heads = [(site, head) for site, means in seen.means.items() for head in range(len(means))]
+    for done, (site, head) in enumerate(heads, 1):
+        found[site].append(silenced(model, parts, seen, site, head))
+        yield done / len(heads), found
+
+
+def silenced(model: Transformer, parts: Parts, seen: Seen, site: str, head: int) -> Effect:
+    """What silencing one head alone adds to the loss of a set."""
+    tap, added = silence(site, head, seen.means[site][head]), torch.empty_like(seen.losses)
+    texts = torch.empty(len(added), dtype=torch.long)
+    for number, (part, answers, begun) in enumerate(parts):
+        added[answers] = resume(model, part, begun, site, tap) - seen.losses[answers]
+        texts[answers] = part.texts + number * TOGETHER
+    return effect(added, texts)
 
 
 def effect(added: Tensor, texts: Tensor) -> Effect:
     """The mean of what was added to each answer's loss (A,), and its standard error. Answers of one text, `texts` (A,), move together, so
-    it is their sums that count as independent (the clustered error of Liang and Zeger 1986)."""
+    it is their sums that count as independent (the clustered error of Liang and Zeger 1986); of one text alone, for want of others, each
+    answer counts."""
     mean = added.mean()
+    texts = texts if len(texts.unique()) > 1 else torch.arange(len(texts))
     sums = torch.zeros(int(texts.max()) + 1).index_add_(0, texts, added - mean)
     return Effect(mean.item(), (sums.norm() / len(added)).item())
 
@@ -277,15 +361,15 @@ class Seen:
     means: Mapping[str, Tensor]
 
 
-def batch(asked: Sequence[Question], tokenizer: Tokenizer) -> Batch:
-    """Questions as one batch."""
+def batch(asked: Sequence[Question], pad: int) -> Batch:
+    """Questions as one batch, filled up with `pad`."""
     answers = [(text, *answer) for text, question in enumerate(asked) for answer in question.answers]
     ids, sources = [question.ids for question in asked], [question.source for question in asked]
     return Batch(
         questions=asked,
-        ids=_filled(ids, tokenizer.pad),
+        ids=_filled(ids, pad),
         real=_filled([[1] * len(row) for row in ids], 0).bool(),
-        source=_filled(sources, tokenizer.pad),
+        source=_filled(sources, pad),
         source_real=_filled([[1] * len(row) for row in sources], 0).bool(),
         texts=torch.tensor([text for text, _, _ in answers]),
         places=torch.tensor([place for _, place, _ in answers]),
@@ -311,24 +395,114 @@ def watch(model: Transformer, asked: Batch) -> Seen:
     return Seen(losses(model, asked), patterns, means)
 
 
+TOGETHER = 32
+"""Texts that are run side by side, all of about one length: what is silenced is run often, and padding costs as much as text."""
+
+
+def split(asked: Batch) -> list[tuple[Batch, Tensor]]:
+    """A batch as smaller ones of texts of about the same length, each with the numbers of its answers in the whole."""
+    lengths = asked.real.sum(1) + asked.source_real.sum(1)
+    return [_part(asked, texts) for texts in lengths.argsort(stable=True).split(TOGETHER)]
+
+
+def _part(asked: Batch, texts: Tensor) -> tuple[Batch, Tensor]:
+    place = torch.full((len(asked.questions),), -1).index_put((texts,), torch.arange(len(texts)))
+    answers = (place[asked.texts] >= 0).nonzero()[:, 0]
+    wide, source = int(asked.real[texts].sum(1).max()), int(asked.source_real[texts].sum(1).max()) if asked.source.shape[1] else 0
+    part = replace(
+        asked,
+        questions=[asked.questions[text] for text in texts.tolist()],
+        ids=asked.ids[texts, :wide],
+        real=asked.real[texts, :wide],
+        source=asked.source[texts, :source],
+        source_real=asked.source_real[texts, :source],
+        texts=place[asked.texts[answers]],
+        places=asked.places[answers],
+        right=asked.right[answers],
+    )
+    return part, answers
+
+
 @torch.no_grad()
 def losses(model: Transformer, asked: Batch, tap: Tap = ignore) -> Tensor:
     """−log of the probability of any right id, for each answer in nats: (A,)."""
-    logs = _logits(model, asked, tap, Watch("none"))[asked.texts, asked.places].float().log_softmax(-1)
+    return _answered(_logits(model, asked, tap, Watch("none"))[asked.texts, asked.places], asked)
+
+
+def _answered(logits: Tensor, asked: Batch) -> Tensor:
+    logs = logits.float().log_softmax(-1)
     right = logs.gather(-1, asked.right.clamp(min=0)).masked_fill(asked.right < 0, -torch.inf)
     return -right.logsumexp(-1)
 
 
 def _logits(model: Transformer, asked: Batch, tap: Tap, seen: Watch) -> Tensor:
     """The logits (N, T, V), padding out of sight."""
-    kind, memory = model.config.main, None
+    memory = None
     if asked.source.shape[1]:
-        sight = asked.source_real[:, None, :]
-        mask, across = (sight.expand(-1, length, -1) for length in (asked.source.shape[1], asked.ids.shape[1]))
-        memory = model.encode(asked.source, mask=mask, across=across, tap=tap, watch=seen)
+        memory = model.encode(asked.source, mask=_sight(model, asked, "encoder"), across=_across(asked), tap=tap, watch=seen)
+    return model(asked.ids, memory=memory, mask=_sight(model, asked, model.config.main), tap=tap, watch=seen)
+
+
+def _sight(model: Transformer, asked: Batch, kind: Kind) -> Tensor:
+    """Who may look at whom in a stack: (N, T, T) bool."""
+    if kind != model.config.main:
+        return asked.source_real[:, None, :].expand(-1, asked.source.shape[1], -1)
     reach, length = model.config.attention.reach, asked.ids.shape[1]
-    own = own_mask(kind, reach.window if isinstance(reach, Sliding) else None, length, length)
-    return model(asked.ids, memory=memory, mask=own & asked.real[:, None, :], tap=tap, watch=seen)
+    return own_mask(kind, reach.window if isinstance(reach, Sliding) else None, length, length) & asked.real[:, None, :]
+
+
+def _across(asked: Batch) -> Tensor:
+    """Who may look at whom in the source: (N, T, S) bool."""
+    return asked.source_real[:, None, :].expand(-1, asked.ids.shape[1], -1)
+
+
+# ---------------------------------------------------------------- a pass taken up in the middle
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Begun:
+    """The residual stream as each block of an untouched pass received it, by the block's name, and what its encoder left for a decoder."""
+
+    before: Mapping[str, Tensor]
+    memory: Memory | None
+
+
+@torch.no_grad()
+def begin(model: Transformer, asked: Batch) -> Begun:
+    """An untouched pass, kept at every block."""
+    before: dict[str, Tensor] = {}
+    memory: list[Memory] = []
+
+    def record(name: str, value: Tensor) -> Tensor:
+        if name.endswith(".before"):
+            before[name.removesuffix(".before")] = value
+        if name == "encoder.norm" or name.endswith(f"encoder.blocks.{model.config.depths.get('encoder', 0) - 1}.after"):
+            memory[:] = [Memory(value, _across(asked))]
+        return value
+
+    _logits(model, asked, record, Watch("none"))
+    return Begun(before, memory[0] if asked.source.shape[1] else None)
+
+
+@torch.no_grad()
+def resume(model: Transformer, asked: Batch, begun: Begun, site: str, tap: Tap) -> Tensor:
+    """`losses` under a tap that changes nothing before the block of `site`, from that block on: (A,)."""
+    kind, first, main = site.split(".")[0], int(site.split(".")[2]), model.config.main
+    memory = begun.memory
+    if kind != main:
+        memory = Memory(_upward(model, asked, "encoder", first, begun.before[f"encoder.blocks.{first}"], None, tap), _across(asked))
+        first = 0
+    x = _upward(model, asked, main, first, begun.before[f"{main}.blocks.{first}"], memory, tap)
+    return _answered(model.head(x[asked.texts, asked.places][None], model.embed.token.weight)[0], asked)
+
+
+def _upward(model: Transformer, asked: Batch, kind: Kind, first: int, x: Tensor, memory: Memory | None, tap: Tap) -> Tensor:
+    """A stack's residual stream from its block `first` to its top: (N, T, width)."""
+    stack, length = model.stack(kind), x.shape[1]
+    seen = frame(model.config, kind, length, x, Watch("none"), mask=_sight(model, asked, kind), bias=stack.bias(length, length, x), memory=memory)
+    for layer in range(first, stack.depth):
+        x = stack.blocks[layer % len(stack.blocks)](x, seen, layer, under(f"{kind}.blocks.{layer}", tap))
+    return x if stack.norm is None else stack.norm(x)
 
 
 def _read(question: Question, where: Where) -> Sequence[int]:

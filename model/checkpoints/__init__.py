@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from model.checkpoints.identity import identity
 from model.checkpoints.loading import OURS, Loaded, Report, load, read_config
 from model.checkpoints.marks import Marks
 from model.checkpoints.saving import refuse_unless_free, save
@@ -9,4 +10,4 @@ from model.checkpoints.saving import refuse_unless_free, save
 EMBEDDED, MASKED, TRANSLATOR = (Path(__file__).parents[1] / name for name in ("embedded", "masked", "translator"))
 """The trained models that come with the repository: a decoder (the default), an encoder that fills blanks, a translator."""
 
-__all__ = ["EMBEDDED", "MASKED", "OURS", "TRANSLATOR", "Loaded", "Marks", "Report", "load", "read_config", "refuse_unless_free", "save"]
+__all__ = ["EMBEDDED", "MASKED", "OURS", "TRANSLATOR", "Loaded", "Marks", "Report", "identity", "load", "read_config", "refuse_unless_free", "save"]

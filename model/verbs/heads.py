@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import argparse
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from model.analysis.heads import COSTS, LOOKS, MEASURES, SURE, Head, find
-from model.checkpoints import load
+from model.analysis.found import Found, keep, row
+from model.analysis.heads import COSTS, LOOKS, MEASURES, SURE, find
+from model.checkpoints import identity, load
 from model.errors import Refusal
 from model.text.published import PublishedTokenizer
 from model.training.session import read
 from model.verbs.given import add_checkpoint, located
 from model.verbs.layout import columns
 
-DIGITS = 4
-"""Decimals that are printed: another processor adds in another order, and agrees that far."""
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """A checkpoint of ours."""
+    """A checkpoint of ours, and a file to keep the heads in."""
     add_checkpoint(parser)
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also keep them here, as the page reads them: FOLDER/heads.json")
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
@@ -34,27 +35,10 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
     if loaded.tokenizer is None or isinstance(loaded.tokenizer, PublishedTokenizer):
         raise Refusal("verbs.heads", "heads are found by texts of the micro-world; this checkpoint has no tokenizer.json that reads them")
     preset = (loaded.card or {}).get("preset")
-    return [row(head) for head in find(loaded.model, loaded.tokenizer, None if preset is None else read(preset).dials)]
-
-
-def row(head: Head) -> dict[str, Any]:
-    """A head as it is printed: `labels` are all its names, `scores` and `effects` hold every name that makes sense there."""
-    effect = head.effects[head.closest]
-    return {
-        "stack": head.where.name,
-        "layer": head.layer,
-        "head": head.head,
-        "label": head.label,
-        "labels": list(head.labels),
-        "closest": head.closest,
-        "score": round(head.scores[head.closest], DIGITS),
-        "silenced_effect": round(effect.nats, DIGITS),
-        "standard_error": round(effect.error, DIGITS),
-        "scores": {name: round(score, DIGITS) for name, score in head.scores.items()},
-        "effects": {name: round(effect.nats, DIGITS) for name, effect in head.effects.items()},
-        "distance": None if head.distance is None else round(head.distance, DIGITS),
-        "entropy": round(head.entropy, DIGITS),
-    }
+    heads = find(loaded.model, loaded.tokenizer, None if preset is None else read(preset).dials)
+    if options.out is not None:
+        keep(Found(identity(loaded.model), date.today(), tuple(heads)), options.out)
+    return [row(head) for head in heads]
 
 
 def table(result: list[dict[str, Any]]) -> str:

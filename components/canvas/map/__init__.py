@@ -6,9 +6,9 @@ Moving over it reads a cell out; a click, or Enter, chooses one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,7 +31,8 @@ class Matrix:
     """`values` (queries, keys), from 0 to `most` ("sequential") or from −`most` to `most` ("diverging"); `most` is where the
     colours end, whatever the numbers are, so that two maps can be compared. `allowed` (queries, keys) hatches what is not.
     The colours follow the square root of a number's size, so that small ones show; the legend says so. `across` says that a target's
-    queries look at a source's keys."""
+    queries look at a source's keys. `omit` is a column left in the dark (−1: none). `said` are other words than a map of attention's own:
+    rows, columns, cell, label, scale."""
 
     title: str
     values: NDArray[np.floating[Any]]
@@ -41,6 +42,8 @@ class Matrix:
     most: float = 1.0
     allowed: NDArray[np.bool_] | None = None
     across: bool = False
+    omit: int = -1
+    said: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.queries), len(self.keys)):
@@ -72,13 +75,15 @@ def header(words: Words, matrix: Matrix, revision: str, chosen: tuple[int, int] 
         "keys": [plate.visible(piece) for piece in matrix.keys],
         "table": matrix.table,
         "most": matrix.most,
+        "omit": matrix.omit,
         "fine": max(matrix.values.shape) <= FINE,
         "chosen": chosen,
         "height": height,
         "language": words.language,
         "words": {name: words(f"map.{name}") for name in ("blocked", "keys", "pooled")}
         | {name: words(f"map.{name}{across}") for name in ("rows", "columns")}
-        | {"label": words("map.label", title=matrix.title), "cell": words(f"map.{kind}"), "scale": words(f"map.scale_{kind}")},
+        | {"label": words("map.label", title=matrix.title), "cell": words(f"map.{kind}"), "scale": words(f"map.scale_{kind}")}
+        | dict(matrix.said),
     }
 
 

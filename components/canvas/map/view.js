@@ -57,11 +57,11 @@ class Chart {
   paint() {
     const width = this.root.clientWidth - 40;
     if (!this.header || width <= 0) return;
-    const {queries, keys, most, table, language, words} = this.header, height = Math.min(this.header.height, width);
+    const {queries, keys, most, table, language, words, omit} = this.header, height = Math.min(this.header.height, width);
     const signed = table === "diverging", size = value => Math.sqrt(Math.min(1, Math.abs(value) / most));
     this.matrix.show(
       {
-        rows: queries, columns: keys, values: this.values, table, omit: -1, titles: words,
+        rows: queries, columns: keys, values: this.values, table, omit, titles: words,
         blocked: (row, column) => !bit(this.allowed, row * keys.length + column),
         share: value => (signed ? 0.5 + 0.5 * Math.sign(value) * size(value) : size(value)),
         brief: value => (Math.abs(value) < 0.005 ? "" : whole(100 * value, language, signed)),
