@@ -63,6 +63,7 @@ class Sheet:
     rows: tuple[Row, ...]
     rest: Row | None
     most: float
+    signed: bool
     trail: tuple[str, ...]
     here: str
     column: str
@@ -89,6 +90,7 @@ def sheet(teller: Teller, derivation: Derivation, trail: tuple[Number, ...]) -> 
         rows=rows,
         rest=_rest(teller.words, derivation, listed),
         most=max(amounts, default=0.0) or 1.0,
+        signed=not isinstance(derivation.closing, Share),
         trail=tuple(map(teller.short, trail)),
         here=teller.short(derivation.number),
         column=teller.words("derivation.column.share" if isinstance(derivation.closing, Share) else "derivation.column.adds"),

@@ -16,7 +16,7 @@ class Derivation {
   }
 
   receive(data) {
-    if (this.data?.revision === data.revision && this.data.place === data.place && this.data.value === data.value) return;
+    if (this.data?.revision === data.revision && this.data.place === data.place && this.data.value === data.value && this.data.words.back === data.words.back) return;
     this.data = data;
     this.rows = data.rows.map(row => this.row(row));
     const list = make("ol", "rows", ...this.rows, ...(data.rest ? [this.row(data.rest)] : []));
@@ -56,7 +56,7 @@ class Derivation {
 
   row({operands, amount, written, own}) {
     const parts = operands.flatMap((operand, i) => [...(i ? [make("span", "times", "×")] : []), this.operand(operand)]);
-    const bar = make("div", "bar");
+    const bar = make("div", `bar${this.data.signed ? "" : " shares"}`);
     bar.setAttribute("aria-hidden", "true");
     if (amount) bar.append(this.length(amount));
     return make("li", own ? "own" : "", make("div", "operands", ...parts), bar, make("span", "amount", written));
@@ -74,10 +74,12 @@ class Derivation {
     return element;
   }
 
+  /** A term's bar: from the middle to either side, or from the left where nothing can be negative. */
   length(amount) {
     const share = Math.max(0.004, Math.min(1, Math.abs(amount) / this.data.most)), bar = make("i", "");
-    bar.style.width = `${50 * share}%`;
-    bar.style.left = amount < 0 ? `${50 - 50 * share}%` : "50%";
+    const wide = this.data.signed ? 50 * share : 100 * share;
+    bar.style.width = `${wide}%`;
+    bar.style.left = this.data.signed ? `${amount < 0 ? 50 - wide : 50}%` : "0";
     bar.style.background = amount < 0 ? COLD : WARM;
     return bar;
   }
