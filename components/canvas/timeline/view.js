@@ -14,7 +14,7 @@ const ROOMS = [64, 128, 256, 512], UNSEEN = 500;
 const LOST = 5_000;
 
 // Milliseconds in which a player that was taken off the page while it played is put back, and plays on.
-const ABSENT = 3_000;
+const ABSENT = 6_000;
 
 let latest = null;
 
