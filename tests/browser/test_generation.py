@@ -12,7 +12,7 @@ import torch
 from playwright.sync_api import Locator, Page, expect
 
 from model.generation import Sample, pick
-from tests.browser.reading import ENGLISH, QUIET, address, ids_of, model, ready, table, write
+from tests.browser.reading import ENGLISH, QUIET, address, ids_of, model, numbers, ready, table, write
 from tests.browser.reading import tokenizer as speller
 from tests.browser.serving import settled
 
