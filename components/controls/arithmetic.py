@@ -50,6 +50,6 @@ def door(session: Session, address: str, key: str) -> None:
     """A small button that opens a number's arithmetic on the page that follows it back: `address` as `Number` writes it, `key` unique
     on the page. Raises `Refusal` for what is no address."""
     number = Number.parse(address)
-    if st.button(session.words("derivation.door"), key=f"arithmetic-{key}", type="tertiary", help=session.words("derivation.door_help"), width="content"):
+    if st.button(session.words("derivation.door"), key=f"arithmetic-{key}", type="tertiary", help=session.words("derivation.door_help")):
         start(number)
         st.switch_page(session.pages["inside"])
