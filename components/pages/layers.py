@@ -220,12 +220,18 @@ def lens_in_words(session: Session, view: View) -> str:
     begin = _settled(guesses == guesses[-1])
     told = {"piece": visible(session.prompt.pieces[position]), "position": position + 1, "token": _name(session, guesses[-1])}
     told["share"] = words.percent(float(found.chance[-1, position, 0]))
-    known = int((found.real != NOBODY).sum())
-    hits = words("layers.lens.reading_hits", hits=int((found.rank[-1] == 1).sum()), known=known) if known else ""
     if begin == 0:
-        return f"{words('layers.lens.reading_all', **told)} {hits}".rstrip()
+        return f"{words('layers.lens.reading_all', **told)} {_hits(session, found)}".rstrip()
     other = {"point": canvas.label(words, found.points[begin]), "other": _name(session, guesses[begin - 1])}
-    return f"{words('layers.lens.reading_from', **told, **other)} {hits}".rstrip()
+    return f"{words('layers.lens.reading_from', **told, **other)} {_hits(session, found)}".rstrip()
+
+
+def _hits(session: Session, found: Lens) -> str:
+    """How often the text's own token is likeliest; of a text that the model wrote itself there is nothing to be said."""
+    known = int((found.real != NOBODY).sum())
+    if session.prompt.own:
+        return session.words("layers.lens.reading_own")
+    return session.words("layers.lens.reading_hits", hits=int((found.rank[-1] == 1).sum()), known=known) if known else ""
 
 
 def _settled(agrees: np.ndarray) -> int:
