@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model.analysis.residual import parts_of
@@ -20,6 +20,8 @@ WIDE, HIGH = 1160.0, 330.0
 """The wide pictures' size."""
 ACROSS = 330.0
 """The tall ones' width."""
+BRIDGE = 12.0
+"""What the way from an encoder to the decoder's blocks takes of their upper edge."""
 LEAST_HEAD = 9.0
 """Smaller heads have no box of their own: their block is a column of the ribbon."""
 
@@ -87,22 +89,25 @@ def pictures(config: Config, tokens: int, source: int = 0) -> dict[str, Picture]
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The measures of a stream's surroundings, across it."""
+    """The measures of a stream's surroundings, across it; and how much of a block's beginning is its `title`'s,
+    and of the `top` the bridge's from another stack."""
 
     heads: tuple[float, float]
     stream: float
     bed: float
     mlp: tuple[float, float]
     end: float
+    title: float = 0.0
+    top: float = 0.0
 
 
 LANES: dict[Shape, Lane] = {
     "wide": Lane(heads=(28, 154), stream=212, bed=64, mlp=(272, 312), end=HIGH),
-    "tall": Lane(heads=(22, 132), stream=192, bed=64, mlp=(252, 296), end=ACROSS),
+    "tall": Lane(heads=(22, 132), stream=192, bed=64, mlp=(252, 296), end=ACROSS, title=18.0),
 }
 ENDS: dict[Shape, dict[str, float]] = {
     "wide": {"tokens": 104, "embed": 34, "norm": 26, "out": 186, "gap": 12},
-    "tall": {"tokens": 96, "embed": 42, "norm": 34, "out": 212, "gap": 10},
+    "tall": {"tokens": 96, "embed": 42, "norm": 34, "out": 290, "gap": 10},
 }
 
 
@@ -110,6 +115,8 @@ def model_picture(config: Config, shape: Shape, tokens: int, source: int = 0) ->
     """The whole model, tokens first and probabilities last; two stacks stand one after the other."""
     lane, ends = LANES[shape], ENDS[shape]
     stacks: list[Kind] = list(config.depths)
+    if len(stacks) > 1:
+        lane = replace(lane, top=BRIDGE, heads=(lane.heads[0] + BRIDGE, lane.heads[1]))
     fixed = sum(_ends(config, stack, ends) for stack in stacks)
     layers = sum(config.depths.values())
     room = (WIDE - fixed) / layers if shape == "wide" else _tall_block(config, layers)
@@ -125,7 +132,7 @@ def model_picture(config: Config, shape: Shape, tokens: int, source: int = 0) ->
 
 def _tall_block(config: Config, layers: int) -> float:
     """How long a block is where the picture may be as long as it likes."""
-    return 138.0 if layers <= 14 else max(16.0, 1_900 / layers)
+    return 154.0 if layers <= 14 else max(16.0, 1_900 / layers)
 
 
 def _ends(config: Config, stack: Kind, ends: dict[str, float]) -> float:
@@ -138,7 +145,7 @@ def _ends(config: Config, stack: Kind, ends: dict[str, float]) -> float:
 def _lane(config: Config, stack: Kind, lane: Lane, ends: dict[str, float], room: float, at: float) -> Iterator[Plan]:
     """A stack from its tokens to its end."""
     gap = ends["gap"]
-    yield Plan(f"{stack}.tokens", "tokens", at, 0, ends["tokens"], lane.end)
+    yield Plan(f"{stack}.tokens", "tokens", at, lane.top, ends["tokens"], lane.end - lane.top)
     at += ends["tokens"] + gap
     low, high = lane.stream - lane.bed / 2, lane.stream + lane.bed / 2
     yield Plan(f"{stack}.embed", "embed", at, low - 26, ends["embed"], high - low + 52)
@@ -157,18 +164,18 @@ def _block(config: Config, stack: Kind, layer: int, lane: Lane, at: float, room:
     """One block in the model's picture: its heads on one side of the stream, its MLP on the other."""
     name, gap = f"{stack}.{layer}", min(10.0, room * 0.12)
     wide = room - gap
-    yield Plan(name, "block", at, 0, wide, lane.end)
+    yield Plan(name, "block", at, lane.top, wide, lane.end - lane.top)
     if room < 40:
         return
-    inner, (low, high) = wide - 10, lane.heads
+    inner, (low, high) = wide - 10 - lane.title, lane.heads
     branches = branches_of(config, stack)
     share = inner / len(branches)
     for number, branch in enumerate(branches):
-        region = (at + 5 + number * share, low, share - (4 if len(branches) > 1 else 0), high - low)
+        region = (at + 5 + lane.title + number * share, low, share - (4 if len(branches) > 1 else 0), high - low)
         for head, (a, c, side) in enumerate(cells(config.attention.heads, *region), 1):
             yield Plan(f"{name}.{branch}.{head}", "head", a, c, side, side, name)
     low, high = lane.mlp
-    yield Plan(f"{name}.mlp", "mlp", at + 5, low, inner, high - low, name)
+    yield Plan(f"{name}.mlp", "mlp", at + 5 + lane.title, low, inner, high - low, name)
 
 
 def branches_of(config: Config, stack: Kind) -> tuple[str, ...]:
@@ -198,12 +205,9 @@ STRIP = 30.0
 def block_picture(config: Config, stack: Kind, shape: Shape) -> Picture:
     """One block opened: what each branch reads, its heads or its hidden numbers, what it adds, in the order of the configuration."""
     stations = list(_stations(config, stack))
-    fixed = sum(_length(kind) for _, kind in stations) + SPARE * (len(stations) - 1)
-    wide_parts = [_weight(config, name) for name, kind in stations if kind in ("heads", "hidden")]
-    room = (WIDE - 24 - fixed if shape == "wide" else 330.0 * sum(wide_parts)) / sum(wide_parts)
+    lengths = _lengths(config, stations, shape)
     plans, at = [], 12.0 if shape == "wide" else 22.0
-    for name, kind in stations:
-        along = room * _weight(config, name) if kind in ("heads", "hidden") else _length(kind)
+    for (name, kind), along in zip(stations, lengths, strict=True):
         plans += _station(config, name, kind, at, along, shape)
         at += along + SPARE
     lane = BLOCK_LANES[shape]
@@ -212,7 +216,7 @@ def block_picture(config: Config, stack: Kind, shape: Shape) -> Picture:
 
 
 BLOCK_LANES: dict[Shape, Lane] = {
-    "wide": Lane(heads=(24, 206), stream=264, bed=76, mlp=(24, 206), end=HIGH),
+    "wide": Lane(heads=(38, 192), stream=262, bed=64, mlp=(38, 192), end=HIGH),
     "tall": Lane(heads=(10, 196), stream=264, bed=76, mlp=(10, 196), end=ACROSS),
 }
 
@@ -243,12 +247,21 @@ def _serial(config: Config, stack: Kind) -> Iterator[tuple[str, str, str]]:
     yield "mlp", "norm2", "after"
 
 
-def _length(kind: str) -> float:
-    return {"slice": SLICE, "strip": STRIP, "norm": STRIP}.get(kind, 0.0)
-
-
-def _weight(config: Config, name: str) -> float:
-    return 2.0 if name != "mlp" else 1.15 if isinstance(config.mlp, GatedMlp) else 1.0
+def _lengths(config: Config, stations: Sequence[tuple[str, str]], shape: Shape) -> list[float]:
+    """How long each station is: heads as large as is good to see, hidden numbers the rest of a wide picture."""
+    low, high = BLOCK_LANES[shape].heads
+    rows = min(config.attention.heads, 2 if shape == "tall" or config.attention.heads > 2 else 1)
+    side = min(120.0, (high - low) / rows)
+    heads = max(110.0, math.ceil(config.attention.heads / rows) * side + 20)
+    panels = 3 if isinstance(config.mlp, GatedMlp) else 2
+    lengths = {"slice": SLICE, "strip": STRIP, "norm": STRIP, "heads": heads, "hidden": 200.0 * panels}
+    if shape == "wide":
+        count = sum(kind == "heads" for _, kind in stations)
+        room = WIDE - 24 - sum(lengths[kind] for _, kind in stations if kind not in ("heads", "hidden")) - SPARE * (len(stations) - 1)
+        lengths["heads"] = min(heads, (room - 90.0 * panels) / count)
+        lengths["hidden"] = min(room - lengths["heads"] * count, (high - low) * panels)
+        lengths["heads"] = (room - lengths["hidden"]) / count
+    return [lengths[kind] for _, kind in stations]
 
 
 def _station(config: Config, name: str, kind: str, at: float, along: float, shape: Shape) -> Iterator[Plan]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.canvas import plate
+from components.canvas.flow.layout import LANES
 from model.analysis.passage import passage, small_maps
 from model.analysis.places import Where, places
 from model.analysis.residual import Attribution, Stream, attribution, parts_of, stations_of, stream
@@ -149,4 +150,5 @@ def facts(config: Config) -> dict[str, Any]:
         "vocabulary": config.vocabulary,
         "arrangement": str(getattr(config.arrangement, "norm_place", "parallel")),
         "final": config.final_norm,
+        "ribbon": {shape: (lane.heads[0], lane.heads[1] - 44) for shape, lane in LANES.items()},
     }

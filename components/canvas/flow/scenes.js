@@ -239,8 +239,8 @@ class Scenes {
 
   model(pen, picture, items) {
     const {config} = this.flow.header;
-    if (config.depths.encoder && config.depths.decoder) this.bridge(pen);
     for (const stack of Object.keys(config.depths)) this.lane(pen, stack);
+    if (config.depths.encoder && config.depths.decoder) this.bridge(pen);
     for (const item of items) {
       if (item.box.kind === "tokens") this.tokens(pen, item);
       if (item.box.kind === "out") this.out(pen, item);
@@ -256,7 +256,7 @@ class Scenes {
     this.blocks(pen, stack, blocks);
     const stations = [[this.end(this.boxes[`${stack}.embed`]), thick("before", 0)]];
     blocks.forEach((box, layer) => sizes.forEach((name, i) => stations.push([this.start(box) + (i / (sizes.length - 1)) * (this.end(box) - this.start(box)), thick(name, layer)])));
-    const norm = this.boxes[`${stack}.norm`], out = this.boxes.out, last = norm ?? out;
+    const norm = this.boxes[`${stack}.norm`], out = this.boxes.out, last = norm ?? (stack === config.main ? out : null);
     if (last) stations.push(norm ? [this.start(norm) + 2, this.tailed(stack, unit)] : [this.start(last), stations.at(-1)[1]]);
     blocks.forEach((box, layer) => this.threads(pen, stack, layer, box, unit));
     this.band(pen, stations);
@@ -288,8 +288,8 @@ class Scenes {
       else { pen.fillStyle = layer % 2 ? "#16151e" : "#1b1a24"; pen.fillRect(box.x, box.y, box.width, box.height); }
       if (layer % every) return;
       const label = room >= 70 || this.tall ? fill(words.layer, {layer: layer + 1}) : String(layer + 1);
-      if (this.tall) this.say(pen, room >= 40 ? label : String(layer + 1), box.x + 6, box.y + Math.min(12, box.height / 2), {ink: PLATE.glow, size: SMALL});
-      else this.say(pen, label, room >= 70 ? box.x + 8 : box.x + box.width / 2, 14, {ink: PLATE.glow, size: room >= 70 ? TEXT : SMALL, align: room >= 70 ? "left" : "center"});
+      if (this.tall) this.say(pen, room >= 40 ? label : String(layer + 1), box.x + 8, box.y + Math.min(12, box.height / 2), {ink: PLATE.glow, size: SMALL});
+      else this.say(pen, label, room >= 70 ? box.x + 8 : box.x + box.width / 2, box.y + 14, {ink: PLATE.glow, size: room >= 70 ? TEXT : SMALL, align: room >= 70 ? "left" : "center"});
     });
   }
 
@@ -325,11 +325,14 @@ class Scenes {
   ribbon(pen, stack, layer, box, unit, most) {
     const {numbers, header, k} = this.flow, {stream, bed} = this.picture, thick = Math.max(1, (this.end(box) - this.start(box)) * 0.8), a = this.start(box);
     const bar = (from, size, push) => {
-      const long = Math.max(1, Math.min(this.tall ? 96 : 84, Math.abs(size) * unit * 1.3)), low = from < stream ? from - long : from;
+      const long = Math.max(1, Math.min(66, Math.abs(size) * unit)), low = from < stream ? from - long : from;
       const {x, y} = this.point(a, low);
       pen.fillStyle = pushed(push, most);
       if (this.tall) pen.fillRect(x, y, long, thick); else pen.fillRect(x, y, thick, long);
     };
+    const [low, high] = header.config.ribbon[this.tall ? "tall" : "wide"], heads = header.config.branches[stack].flatMap(branch => [...(numbers.part(`push.${branch}.heads`, k, layer) ?? [])]);
+    const lines = this.tall ? {x: low, y: a, width: high - low, height: thick} : {x: a, y: low, width: thick, height: high - low};
+    if (stack === header.config.main) strip(pen, heads, lines, {down: !this.tall, most});
     const written = header.config.branches[stack].map(branch => [numbers.one(`${stack}.size.${branch}.out`, layer), numbers.push(k, stack, branch, layer)]);
     bar(stream - bed / 2 - 6, written.reduce((sum, [size]) => sum + size, 0), written.reduce((sum, [, push]) => (push === undefined ? undefined : sum + push), 0));
     bar(stream + bed / 2 + 6, numbers.one(`${stack}.size.mlp.out`, layer), numbers.push(k, stack, "mlp", layer));
@@ -348,7 +351,8 @@ class Scenes {
     this.frame(pen, mlp, "#3a3747", 1, PLATE.plate);
     const active = numbers.vector({stack, layer: layer + 1, leaf: "mlp.activated"});
     if (active) field(pen, active, {x: mlp.x + 3, y: mlp.y + 3, width: mlp.width - 6, height: mlp.height - 6});
-    const told = `${this.flow.number(numbers.one(`${stack}.size.before`, layer))} → ${this.flow.number(numbers.one(`${stack}.size.after`, layer))}`;
+    const [before, after] = ["before", "after"].map(name => this.flow.number(numbers.one(`${stack}.size.${name}`, layer)));
+    const told = this.tall || box.width >= 80 ? `${before} → ${after}` : `→ ${after}`;
     if (!this.tall) this.say(pen, told, box.x + box.width / 2, box.y + box.height - 9, {align: "center", size: SMALL, room: box.width});
     else this.say(pen, told, box.x + box.width - 8, box.y + 12, {align: "right", size: SMALL});
   }
@@ -373,7 +377,7 @@ class Scenes {
       const at = this.tall ? {...inner, y: inner.y + i * step, height: step - 3} : {...inner, x: inner.x + i * step, width: step - 3};
       strip(pen, numbers.part(name), at, {down: !this.tall});
     });
-    if (this.tall) this.say(pen, header.words.embedding, 0, box.y + box.height / 2, {size: SMALL});
+    if (this.tall) this.say(pen, header.words.embedding, 14, box.y + box.height / 2, {size: SMALL});
     else this.say(pen, header.words.embedding, box.x + box.width / 2, box.y + box.height - 12, {align: "center", size: SMALL});
   }
 
@@ -382,13 +386,13 @@ class Scenes {
     if (!values) return;
     const inner = this.tall ? {x: box.x + 26, y: box.y + 6, width: box.width - 52, height: box.height - 12} : {x: box.x + 6, y: box.y + 26, width: box.width - 12, height: box.height - 52};
     strip(pen, values, inner, {down: !this.tall});
-    if (this.tall) this.say(pen, words.final, 0, box.y + box.height / 2, {size: SMALL});
+    if (this.tall) this.say(pen, words.final, 14, box.y + box.height / 2, {size: SMALL});
     else this.say(pen, words.final, box.x + box.width / 2, box.y + box.height - 12, {align: "center", size: SMALL});
   }
 
   /** From the end of the source's stream to every place in the decoder that looks at it. */
   bridge(pen) {
-    const {header, numbers} = this.flow, {config} = header, from = this.boxes["encoder.norm"] ?? this.boxes[`encoder.${config.depths.encoder}`], level = this.tall ? 4 : 6;
+    const {config} = this.flow.header, from = this.boxes["encoder.norm"] ?? this.boxes[`encoder.${config.depths.encoder}`], level = 4;
     pen.strokeStyle = colour(SEQUENTIAL, 175);
     pen.lineWidth = 1.5;
     const a = this.end(from) + 8, run = (...points) => {
@@ -399,10 +403,9 @@ class Scenes {
     run([a, this.picture.stream], [a, level]);
     for (let layer = 1; layer <= config.depths.decoder; layer++) {
       const box = this.boxes[`decoder.${layer}`], heads = this.boxes[`decoder.${layer}.cross.1`];
-      const at = heads ? this.start(heads) + 6 : this.middle(box);
-      run([a, level], [at, level], [at, heads ? this.near(heads) : 40]);
+      const at = heads ? this.middle(heads) : this.middle(box);
+      run([a, level], [at, level], [at, heads ? this.near(heads) : this.near(box) + 30]);
     }
-    return numbers;
   }
 
   tokens(pen, item) {
@@ -483,29 +486,27 @@ class Scenes {
     if (box.kind === "head") return this.headCard(pen, box);
     if (box.kind === "slice" || box.kind === "heads") return box.kind === "heads" && this.caption(pen, box, header.words[`leaf.${box.name}`]);
     const values = numbers.vector({stack, layer, leaf: box.name});
-    if (box.kind === "norm") { if (values) strip(pen, values, box, {down: !this.tall}); return this.caption(pen, box, header.words[`leaf.${box.name}`], values); }
     if (!values) return null;
     if (box.kind === "hidden") field(pen, values, box); else strip(pen, values, box, {down: !this.tall});
     return this.caption(pen, box, header.words[`leaf.${box.name}`], values);
   }
 
+  /** A part's name and, of a vector, its length. */
   caption(pen, box, text, values) {
-    const size = SMALL, number = values && this.flow.number(long(values));
-    if (!this.tall) {
-      this.say(pen, text, box.kind === "strip" || box.kind === "norm" ? box.x + box.width / 2 : box.x, box.y - 12, {align: box.kind === "strip" || box.kind === "norm" ? "center" : "left", size, ink: PLATE.glow});
-      if (values && box.kind !== "norm") this.say(pen, number, box.x + box.width / 2, box.y + box.height + 12, {align: "center", size});
-      return;
-    }
-    this.say(pen, values ? `${text} · ${number}` : text, box.x, box.y - 10, {size, ink: PLATE.glow});
+    const number = values ? this.flow.number(long(values)) : "", narrow = !this.tall && ["strip", "norm"].includes(box.kind);
+    if (!narrow) return this.say(pen, number ? `${text} · ${number}` : text, box.x, box.y - 10, {size: SMALL, ink: PLATE.glow});
+    this.say(pen, text, box.x + box.width / 2, box.y - (number ? 24 : 10), {align: "center", size: SMALL, ink: PLATE.glow});
+    return this.say(pen, number, box.x + box.width / 2, box.y - 10, {align: "center", size: SMALL});
   }
 
   headCard(pen, box) {
     const {numbers, place, k} = this.flow, {stack, layer} = place, [branch, head] = box.name.split("."), h = Number(head) - 1;
-    const told = box.width >= 44, at = told ? {x: box.x + 8, y: box.y, width: box.width - 16, height: box.height - 16} : box;
+    const told = box.width >= 44, less = this.tall ? 24 : 16;
+    const at = told ? {x: box.x + less / 2, y: box.y + (this.tall ? 15 : 0), width: box.width - less, height: box.height - less} : box;
     this.thumb(pen, at, stack, branch, layer - 1, h);
     if (!told) return;
     const added = numbers.one(`${stack}.size.${branch}.heads`, layer - 1, h);
-    this.say(pen, `${head} · ${this.flow.number(added)}`, box.x + box.width / 2, box.y + box.height - 6, {align: "center", size: SMALL, ink: pushed(numbers.push(k, stack, branch, layer - 1, h), numbers.strongest(k)) === "#6b6779" ? PLATE.dim : PLATE.glow});
+    this.say(pen, `${head} · ${this.flow.number(added)}`, box.x + box.width / 2, this.tall ? box.y + 7 : box.y + box.height - 6, {align: "center", size: SMALL, ink: pushed(numbers.push(k, stack, branch, layer - 1, h), numbers.strongest(k)) === "#6b6779" ? PLATE.dim : PLATE.glow});
   }
 
   /** What reads from the stream and what writes to it; a written thread is as wide as what it adds is long. */
@@ -519,6 +520,7 @@ class Scenes {
       const before = names.slice(0, names.indexOf(first.name)).map(name => this.boxes[name]), norm = before.findLast(box => box.kind === "strip" && !box.name.endsWith(".out"));
       const source = before.findLast(box => box.kind === "slice"), entry = norm && (this.start(norm) > this.start(source)) ? norm : first;
       thread(pen, this.point(this.middle(source), stream), this.point(entry === first ? this.start(first) + 6 : this.middle(entry), this.far(entry)), faint, 1.6, this.tall);
+      this.onwards(pen, norm, first, out, faint);
       if (part !== "mlp") this.written(pen, part, out, unit);
       const push = numbers.push(k, stack, part, layer - 1), wide = unit * numbers.one(`${stack}.size.${part}.out`, layer - 1);
       const a = this.middle(out);
@@ -527,13 +529,38 @@ class Scenes {
     pen.restore();
   }
 
+  /** From a norm to what reads it (past the heads, where an MLP reads the same one), and from hidden numbers to what they become. */
+  onwards(pen, norm, first, out, faint) {
+    const line = (...points) => {
+      pen.strokeStyle = faint;
+      pen.lineWidth = 1.6;
+      pen.beginPath();
+      points.map(point => this.point(...point)).forEach(({x, y}, i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
+      pen.stroke();
+    };
+    const middle = box => (this.near(box) + this.far(box)) / 2, rail = this.picture.stream - this.picture.bed / 2 - 5;
+    if (norm && this.start(first) - this.end(norm) < 30) line([this.end(norm), middle(first)], [this.start(first), middle(first)]);
+    else if (norm) line([this.middle(norm) + 5, this.far(norm)], [this.middle(norm) + 5, rail], [this.start(first) + 8, rail], [this.start(first) + 8, this.far(first)]);
+    const made = this.boxes["mlp.activated"];
+    if (out.name !== "mlp.out") return;
+    for (const [from, to] of [[first, made], [made, out]]) line([this.end(from), middle(from)], [this.start(to), middle(from)]);
+  }
+
+  /** What each head writes, gathered below them all into one vector. */
   written(pen, branch, out, unit) {
-    const {numbers, place, header, k} = this.flow, {stack, layer} = place, most = numbers.strongest(k), c = (this.near(out) + this.far(out)) / 2;
+    const {numbers, place, header, k} = this.flow, {stack, layer} = place, most = numbers.strongest(k), low = this.far(out);
     for (let head = 0; head < header.config.heads; head++) {
       const box = this.boxes[`${branch}.${head + 1}`];
       if (!box) continue;
-      const wide = unit * numbers.one(`${stack}.size.${branch}.heads`, layer - 1, head), from = this.point(this.end(box) - 8, (this.near(box) + this.far(box)) / 2);
-      thread(pen, from, this.point(this.start(out), c), pushed(numbers.push(k, stack, branch, layer - 1, head), most), wide, !this.tall);
+      const a = this.end(box) - (this.tall ? 3 : 0), c = (this.near(box) + this.far(box)) / 2 - 6, to = this.start(out), at = (along, across) => Object.values(this.point(along, across));
+      pen.strokeStyle = pushed(numbers.push(k, stack, branch, layer - 1, head), most);
+      pen.lineWidth = Math.max(0.8, unit * numbers.one(`${stack}.size.${branch}.heads`, layer - 1, head));
+      pen.beginPath();
+      pen.moveTo(...at(a - 8, c));
+      pen.bezierCurveTo(...at(a, c), ...at(a, c + 4), ...at(a, Math.min(c + 16, low)));
+      pen.lineTo(...at(a, low - 4));
+      pen.bezierCurveTo(...at(a, low + 16), ...at(to - (to - a) * 0.4, low + 14), ...at(to, low - 12));
+      pen.stroke();
     }
   }
 

@@ -65,7 +65,7 @@ class Flow {
     this.choice = fresh ? {...header.choice} : {...this.choice, at: header.choice.at, source: header.choice.source};
     this.header = header;
     this.numbers = new Numbers(header, codes, new Float32Array(bytes.buffer));
-    if (fresh) Object.assign(this, {focus: null, cell: 0});
+    if (fresh) Object.assign(this, {focus: ["model", "vector"].includes(this.level) ? null : {item: 0, part: -1}, cell: 0});
     this.cell = Math.min(this.cell, Math.max(0, (this.opened()?.length ?? 1) - 1));
     this.stage.setAttribute("aria-label", header.words.aria);
     this.buttons();
@@ -438,8 +438,10 @@ class Flow {
 
   show() {
     if (!this.header) return;
-    this.sentence.textContent = this.sentenceOf(this.looked);
-    this.legend.textContent = this.header.words[`legend.${this.level}`];
+    const sentence = this.sentenceOf(this.looked);
+    this.sentence.textContent = this.level === "vector" ? sentence : sentence.charAt(0).toLocaleUpperCase(this.header.language) + sentence.slice(1);
+    const narrow = this.level === "model" && !this.picture().boxes.some(box => box.kind === "head");
+    this.legend.textContent = this.header.words[`legend.${narrow ? "ribbon" : this.level}`];
     this.paint();
   }
 
@@ -535,7 +537,7 @@ class Flow {
     const {words} = this.header, values = this.opened(), {place, cell} = this;
     if (!values) return words.coming;
     const tokens = ["scores", "pattern"].includes(place.leaf), value = values[cell].toLocaleString(this.header.language, {maximumSignificantDigits: 4}).replace("-", "−");
-    return fill(words["say.cell"], {address: this.numbers.address(place, cell, this.at), value, name: tokens ? `“${this.keys[cell]}”` : `${cell + 1}`});
+    return fill(words[place.leaf === "written" ? "say.share" : "say.cell"], {address: this.numbers.address(place, cell, this.at), value, name: tokens ? `“${this.keys[cell]}”` : `${cell + 1}`});
   }
 
   // ---------------------------------------------------------------- painting
