@@ -9,7 +9,7 @@ import sys
 
 from tests.bench.race import Row
 
-COURSES = ("forward", "generation", "training", "screen")
+COURSES = ("forward", "generation", "training", "screen", "scale")
 
 
 def main() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -177,3 +179,69 @@ def test_every_head_has_a_thumbnail_that_says_how_much_the_sink_gets(page: Page)
             label = thumb(page, layer, head).get_attribute("aria-label") or ""
             assert numbers(label)[:2] == [layer + 1, head + 1]
             assert numbers(label)[2] == pytest.approx(100 * float(sink), abs=0.6)
+
+
+# ---------------------------------------------------------------- a text too long to be sent whole
+
+LONG = " ".join([TEXT] * 40)
+READ = """(root, read) => {
+    const found = node => node.drawn ?? [...(node.shadowRoot?.children ?? []), ...node.children].map(found).find(Boolean);
+    return new Function("theatre", `return ${read}`)(found(root));
+}"""
+
+
+def read(page: Page, what: str) -> Any:
+    """Something of the theatre in the page: an expression about `theatre`."""
+    return page.locator(".st-key-theatre").evaluate(READ, what)
+
+
+def test_of_a_long_text_the_stage_has_the_exact_map_and_each_thumbnail_the_largest_weights(tab: Callable[..., Page]) -> None:
+    page = ready(tab(address("attention", LONG, a_layer=2, a_head=3)), "attention")
+    trace, length = traced(LONG), len(pieces_of(LONG))
+    for layer, head in [(1, 2), (3, 4)]:
+        thumb(page, layer, head).click()
+        exact = re.compile(rf"/{layer}/{head}/\d+/\d+/true/exact$")
+        expect(page.locator(".st-key-theatre [data-painted]")).to_have_attribute("data-painted", exact)
+        own = trace.pattern(layer)[head].numpy()
+        shown = np.array(read(page, "[...theatre.matrix.map.values]")).reshape(length, length)
+        np.testing.assert_allclose(shown, own, atol=2e-5)
+        np.testing.assert_allclose(read(page, "[...theatre.matrix.map.margin]"), own.sum(0), atol=0.05)
+        block, high = read(page, "[theatre.header.block, theatre.header.high]")
+        small = np.array(read(page, f"[...theatre.coarse({layer}, {head}).values]")).reshape(high, high)
+        padded = np.pad(own, (0, high * block - length))
+        np.testing.assert_allclose(small, padded.reshape(high, block, high, block).max((1, 3)), atol=4e-3)
+
+
+def test_the_window_onto_a_long_map_is_zoomed_moved_and_travelled(tab: Callable[..., Page]) -> None:
+    page = ready(tab(address("attention", LONG, a_layer=2, a_head=3)), "attention")
+    own, frame = traced(LONG).pattern(1)[2].numpy(), page.locator(".st-key-theatre .matrix")
+    frame.scroll_into_view_if_needed()
+    box, (x, y) = frame.bounding_box(), read(page, "[theatre.matrix.x(40.5), theatre.matrix.y(200.5)]")
+    assert box is not None
+    page.mouse.move(box["x"] + x - 3, box["y"] + y)
+    page.mouse.move(box["x"] + x, box["y"] + y)
+    page.wait_for_timeout(500)
+    for _ in range(9):
+        page.mouse.wheel(0, -240)
+    page.wait_for_function(f"root => ({READ})(root, 'theatre.matrix.cell') >= 30", arg=page.locator(".st-key-theatre").element_handle())
+    under = read(page, f"theatre.matrix.cellAt({x}, {y})")
+    assert (abs(under["row"] - 200) <= 1, abs(under["column"] - 40) <= 1) == (True, True)
+    page.mouse.down()
+    page.mouse.move(box["x"] + x + 90, box["y"] + y + 40, steps=4)
+    page.mouse.up()
+    moved = read(page, f"theatre.matrix.cellAt({x} + 90, {y} + 40)")
+    assert moved == under
+    frame.focus()
+    for key in ["Shift+ArrowRight"] * 3 + ["ArrowUp", "-", "+"]:
+        page.keyboard.press(key)
+    at, seen = read(page, "[theatre.matrix.hovered, theatre.matrix.seen()]")
+    assert seen["rows"][0] <= at["row"] < seen["rows"][1]
+    assert seen["columns"][0] <= at["column"] < seen["columns"][1]
+    assert seen["columns"][1] < len(own)
+    row, *_, column = (int(number) for number in numbers(page.locator(".st-key-theatre .say").inner_text()))
+    assert (row, column) == (at["row"] + 1, at["column"] + 1)
+    page.keyboard.press("Enter")
+    assert chosen(page)[2:] == (at["row"], at["column"])
+    page.keyboard.press("0")
+    assert read(page, "[theatre.matrix.zoom, theatre.matrix.from.row, theatre.matrix.from.column]") == [1, 0, 0]
+    expect(page.locator(".st-key-theatre .lens button").last).to_be_disabled()
