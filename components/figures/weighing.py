@@ -133,7 +133,7 @@ def _key(words: Words, group: str) -> str:
 
 def table(words: Words, rows: Sequence[Row], names: Sequence[str]) -> str:
     """The figures as a table, one column a plan, each row marked as computed or measured."""
-    heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names) if any(names) else '<th scope="col"></th>'
+    heads = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in names) if any(names) else "<td></td>"
     body = "".join(
         f'<tr><th scope="row">{html.escape(row.name)}<small>{html.escape(row.known)}</small></th>'
         + "".join(f"<td>{html.escape(value)}</td>" for value in row.values)

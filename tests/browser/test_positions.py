@@ -97,6 +97,6 @@ def test_two_schemes_trained_alike_and_the_one_that_breaks_is_shown_on_the_page(
     assert len(numbers(said(page, "lengths"))) >= 6
     page.locator(".st-key-positions-show-1 button").click()
     learned = Words("en")("settings.kinds.Learned.name")
-    expect(page.locator(".st-key-positions-scheme h3")).to_contain_text(learned)
+    expect(page.locator(".st-key-positions-scheme h2")).to_contain_text(learned)
     expect(page.locator(".st-key-exhibit-elsewhere .v-reading")).to_contain_text("knows places")
     assert "model=" in settled(page).url

@@ -36,7 +36,7 @@ class Blueprint {
       this.root.dataset.figures = data.figures.length;
       this.root.toggleAttribute("data-broad", data.figures.some(figure => figure.broad));
       this.legend.replaceChildren(...data.legend.map(({state, label}) => make("span", state, make("i"), label)));
-      this.words.replaceChildren(...(data.figures.length > 1 ? [make("h3", "", data.words.differing), this.differences(data)] : []));
+      this.words.replaceChildren(...(data.figures.length > 1 ? [make("h2", "", data.words.differing), this.differences(data)] : []));
       this.drawn = "";
     }
     this.locked = data.chosen;
@@ -68,7 +68,7 @@ class Blueprint {
     const parts = view.parts.map(part => this.part(figure, part, number));
     const [blocks, rest] = [parts.filter(part => part.dataset.kind === "block"), parts.filter(part => part.dataset.kind !== "block")];
     svg.append(...blocks, under, flows, sums, ...rest);
-    const named = make("h3", "title", ...(figure.mark ? [make("b", "", figure.mark)] : []), figure.title);
+    const named = make("h2", "title", ...(figure.mark ? [make("b", "", figure.mark)] : []), figure.title);
     named.style.setProperty("--pair", figure.colour);
     const whole = make("figure", "", named, svg);
     whole.style.setProperty("--natural", `${w}px`);
@@ -160,7 +160,7 @@ class Blueprint {
 
   card(figure, {title, about, rows, state, group}) {
     const list = make("dl", "", ...rows.flatMap(([name, value]) => [make("dt", "", name), make("dd", "", value)]));
-    const head = make("h3", "", ...(figure.mark ? [make("b", "", figure.mark)] : []), title);
+    const head = make("h2", "", ...(figure.mark ? [make("b", "", figure.mark)] : []), title);
     head.style.setProperty("--pair", figure.colour);
     const card = make("article", state ?? "", head, make("p", "", about), list);
     card.style.setProperty("--tone", `var(--${group})`);

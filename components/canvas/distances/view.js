@@ -12,7 +12,7 @@ export default function (component) {
 class View {
   constructor(root) {
     this.root = root;
-    this.title = make("h3");
+    this.title = make("h2");
     this.about = make("p", "about dim");
     this.canvas = make("canvas");
     this.label = make("label");

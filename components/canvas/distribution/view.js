@@ -13,7 +13,7 @@ class View {
   constructor(root) {
     this.root = root;
     this.number = 0;
-    this.title = make("h3");
+    this.title = make("h2");
     this.bars = make("ol", "bars");
     this.axis = make("p", "axis dim");
     this.legend = make("ul", "legend");

@@ -129,7 +129,7 @@ def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, A
 
 HTML = """
 <section class="painter plate">
-  <h3></h3>
+  <h2></h2>
   <div class="bar">
     <span class="brushes" role="radiogroup"></span>
     <span class="acts"></span>

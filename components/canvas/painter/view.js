@@ -244,7 +244,7 @@ class Painter extends Matrix {
     const {words, editable} = this.data, find = name => this.root.querySelector(name);
     this.root.classList.toggle("locked", !editable);
     this.frame.setAttribute("aria-label", words.title);
-    find("h3").textContent = words.heading;
+    find("h2").textContent = words.heading;
     find(".help").textContent = editable ? words.help : words.read_only;
     find(".brushes").setAttribute("aria-label", words.brush);
     this.buttons(find(".brushes"), BRUSHES, (button, name) => this.dress(button, name));

@@ -12,7 +12,7 @@ export default function (component) {
 class Roster {
   constructor(root) {
     this.root = root;
-    this.title = make("h3");
+    this.title = make("h2");
     this.cells = make("canvas", "cells");
     this.scale = make("div", "ends");
     this.readout = make("p", "readout dim");

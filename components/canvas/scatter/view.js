@@ -13,7 +13,7 @@ class Scatter {
   constructor(root) {
     this.root = root;
     this.view = {x: 0, y: 0, zoom: 1};
-    this.title = make("h3");
+    this.title = make("h2");
     this.slider = Object.assign(make("input"), {type: "range", min: 0});
     this.told = make("output");
     this.name = make("span", "dim");
@@ -25,7 +25,7 @@ class Scatter {
     this.farther = this.button("−", () => this.zoom(1 / 1.5));
     this.whole = this.button("⤢", () => this.fit());
     this.frame = make("div", "field", this.canvas, make("div", "zoom", this.closer, this.farther, this.whole));
-    this.heading = make("h4");
+    this.heading = make("h3");
     this.detail = make("p", "detail dim");
     this.lead = make("p", "detail dim");
     this.list = make("ol");

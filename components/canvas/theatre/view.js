@@ -16,7 +16,7 @@ class Theatre {
     this.root = root;
     this.heads = new Heads(head => this.preview({head}), (layer, head) => this.choose({layer, head, key: null}));
     this.stage = make("section", "stage");
-    this.title = make("h3");
+    this.title = make("h2");
     this.note = make("p", "note dim");
     this.say = make("p", "say");
     this.say.setAttribute("aria-live", "polite");
@@ -316,7 +316,7 @@ class Heads {
   /** `preview([layer, head] | undefined)` and `choose(layer, head)`. */
   constructor(preview, choose) {
     Object.assign(this, {preview, choose, buttons: [], glass: make("i", "glass")});
-    this.title = make("h3");
+    this.title = make("h2");
     this.note = make("p", "dim");
     this.grid = make("div", "thumbs");
     this.grid.setAttribute("role", "group");
@@ -423,7 +423,7 @@ class Tokens {
   /** `preview(position | undefined)` and `choose(position)`. */
   constructor(preview, choose) {
     Object.assign(this, {preview, choose, buttons: []});
-    this.title = make("h3");
+    this.title = make("h2");
     this.note = make("p", "note dim");
     this.list = make("div", "tokens");
     this.list.setAttribute("role", "group");

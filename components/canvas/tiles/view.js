@@ -46,7 +46,7 @@ class Tiles {
       });
       return {line, buttons};
     });
-    const top = make("div", "line", head("", "columnheader"), ...columns.map(column => head(column, "columnheader")));
+    const top = make("div", "line", head("", "cell"), ...columns.map(column => head(column, "columnheader")));
     top.setAttribute("role", "row");
     this.grid.replaceChildren(...(columns.length ? [top] : []), ...this.lines.map(({line}) => line));
     this.at = null;

@@ -81,7 +81,7 @@ def settle(session: Session, trace: Trace) -> tuple[Number, tuple[Number, ...]]:
 def derived(session: Session) -> None:
     """The number that the link or the reader asks for, and everything it was made from."""
     words = session.words
-    st.subheader(words("derivation.title"))
+    st.header(words("derivation.title"))
     st.markdown(words("derivation.lead"))
     trace = compute.traced(session.specimen, session.prompt.ids, source=session.prompt.source_ids)
     number, trail = settle(session, trace)
