@@ -207,7 +207,7 @@ def test_the_sentence_names_where_most_goes_and_what_the_sink_takes(trace: Trace
     told = in_words(EN, LOOM, reading, trace, Choice(((1, 2),), (9,)))
     best = int(reading.summed.argmax())
     assert told.startswith("Added over layer 2, head 3, for “<b>”: ")
-    assert f"{EN.percent(float(reading.summed[best]))} at “{plate.visible(PIECES[best])}”" in told
+    assert f"{EN.number(float(reading.summed[best]), 2)} at “{plate.visible(PIECES[best])}”" in told
     assert told.endswith(f"takes {EN.percent(float(reading.summed[0]))} of all that they give.")
 
 

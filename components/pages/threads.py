@@ -265,12 +265,19 @@ def in_words(words: Words, loom: Loom, reading: Threads, trace: Trace, choice: C
     shown = reading.averaged if choice.mean else reading.summed
     best = [place for place in np.argsort(-shown, kind="stable")[:NAMED] if shown[place] > 0]
     told_as = "share_told" if reading.side == "query" else "share_from"
-    shares = [words(f"threads.{told_as}", share=words.percent(float(shown[place])), token=visible(others[place])) for place in best]
+    shares = [words(f"threads.{told_as}", share=value(words, float(shown[place]), mean=choice.mean), token=visible(others[place])) for place in best]
     listed = _listed(words, shares) or words("threads.nothing")
     kind = "mean" if choice.mean else "sum"
     named = {"heads": _heads_named(words, reading.heads), "tokens": _tokens_named(words, loom, reading)}
     told = words(f"threads.reading_{reading.side}_{kind}", shares=listed, **named)
     return " ".join([told, _sink_in_words(words, loom, reading, trace, choice)]).strip()
+
+
+def value(words: Words, number: float, *, mean: bool) -> str:
+    """A mean is a share, in per cent; a sum is a number, 1 being all that one token gives in one head."""
+    if mean:
+        return words.percent(number)
+    return f"<\u202f{words.number(0.01, 2)}" if 0 < number < 0.005 else words.number(number, 2 if number < 99.995 else 0)
 
 
 def _heads_named(words: Words, heads: Heads) -> str:

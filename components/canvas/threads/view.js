@@ -7,7 +7,7 @@ export default function (component) {
   return () => root.drawn.leave();
 }
 
-const TALL = 500, ROW = 40, LABEL = 14, HEAD = 28, GAP = 10, MOST = 4000;
+const TALL = 500, ROW = 40, LABEL = 14, HEAD = 28, GAP = 12, MOST = 1500;
 const RUNGS = [0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01];
 const LINE = {token: 22, below: 26, top: 30, air: 10, left: 4};
 
@@ -157,10 +157,10 @@ class Threads {
     return {threads: kept.sort((a, b) => a.weight - b.weight), floor: RUNGS[rung]};
   }
 
-  /** What is on show now: what was chosen, or the one token under the pointer or the cursor. */
+  /** What is on show now: what was chosen, or the one token under the pointer or the cursor, unless it is chosen or was just let go. */
   shown() {
-    const {choice} = this, over = this.hovered ?? this.cursor;
-    const now = over ? {...choice, side: over.side, tokens: [over.at]} : {...choice};
+    const {choice} = this, over = this.hovered ?? this.cursor, same = other => other?.side === over?.side && other?.at === over?.at;
+    const now = over && !same(this.pressed) && !(choice.side === over.side && choice.tokens.includes(over.at)) ? {...choice, side: over.side, tokens: [over.at]} : {...choice};
     now.picked = now.tokens.length ? new Set(now.tokens) : null;
     return now;
   }
@@ -187,6 +187,7 @@ class Threads {
 
   preview(over) {
     if (this.hovered?.side === over?.side && this.hovered?.at === over?.at && (over || !this.cursor)) return;
+    if (this.pressed?.side !== over?.side || this.pressed?.at !== over?.at) this.pressed = null;
     this.hovered = over;
     if (over !== null || document.activeElement !== this.root.getRootNode().host) this.cursor = null;
     this.later();
@@ -207,6 +208,7 @@ class Threads {
   /** A token added to the sum, or taken out; `only` leaves no other. A token of the other column begins a sum of its own. */
   press(over, only) {
     if (!over) return;
+    this.pressed = over;
     const {side, tokens} = this.choice, had = side === over.side && tokens.includes(over.at);
     const rest = side === over.side && !only ? tokens.filter(token => token !== over.at) : [];
     this.choose({side: over.side, tokens: had && !only ? rest : [...rest, over.at].sort((a, b) => a - b)});
@@ -223,6 +225,7 @@ class Threads {
     if (!to) return;
     event.preventDefault();
     this.hovered = null;
+    this.pressed = null;
     this.cursor = to;
     this.into(to);
     this.later();
@@ -283,29 +286,37 @@ class Threads {
 
   /** What the sum is made of and where most of it goes. */
   sentence(now, total, exact) {
-    const {header} = this, {words, language, own, other} = header;
+    const {header} = this, {words, own, other} = header;
     if (!now.heads.length) return words.no_heads;
     const mine = now.side === "query" ? own : other, theirs = now.side === "query" ? other : own;
     const best = [...total.keys()].filter(at => total[at] > 0).sort((a, b) => total[b] - total[a]).slice(0, 3);
-    const named = best.map(at => fill(words.share, {token: `“${theirs[at]}”`, share: exact ? percent(total[at], language) : ""}).trim());
+    const named = best.map(at => fill(words.share, {token: `“${theirs[at]}”`, share: exact ? this.value(total[at], now) : ""}).trim());
     const tokens = now.tokens.length ? this.listed(now.tokens.map(at => `“${mine[at]}”`), words.tokens_count) : fill(words.every, {count: mine.length});
     const heads = this.headsNamed(now.heads);
     const told = fill(words[`said_${now.side}`], {tokens, heads, shares: named.length ? this.listed(named, "") : words.nothing});
     return this.cursor ? `${this.reading(total)} ${told}` : told;
   }
 
+  /** A mean is a share, in per cent; a sum is a number, 1 being all that one token gives in one head. */
+  value(number, {mean}) {
+    const {language} = this.header;
+    if (mean) return percent(number, language);
+    const written = (value, digits) => value.toLocaleString(language, {minimumFractionDigits: digits, maximumFractionDigits: digits});
+    return number > 0 && number < 0.005 ? `<\u202f${written(0.01, 2)}` : written(number, number < 99.995 ? 2 : 0);
+  }
+
   /** Whether the token under the cursor is chosen, and what it gets from what is. */
   reading(total) {
-    const {words, language, own, other} = this.header, {side, at} = this.cursor, {choice} = this;
+    const {words, own, other} = this.header, {side, at} = this.cursor, {choice} = this;
     const mine = side === "query" ? own : other, chosen = choice.side === side && choice.tokens.includes(at);
     const before = this.locked && choice.side !== side ? this.locked[at] : total[at] ?? 0;
-    const told = fill(words.cursor, {token: `“${mine[at]}”`, place: at + 1, count: mine.length, share: percent(before, language)});
+    const told = fill(words.cursor, {token: `“${mine[at]}”`, place: at + 1, count: mine.length, share: this.value(before, choice)});
     return `${told} ${chosen ? words.chosen : words.not_chosen}`;
   }
 
   remarks(now, {floor, most, exact}) {
     const {words, language, other, dense, written} = this.header, told = [];
-    if (now.heads.length) told.push(fill(words.floor, {share: percent(floor, language)}), fill(words.bar, {share: percent(most, language)}));
+    if (now.heads.length) told.push(fill(words.floor, {share: percent(floor, language)}), fill(words.bar, {share: this.value(most, now)}));
     told.push(now.mean ? words.mean_note : words.sum_note);
     const taken = now.sink || now.side === "key" ? null : this.sunk(now);
     if (taken !== null) told.push(fill(words.sunk, {token: `“${other[0]}”`, share: percent(taken, language)}));
@@ -380,7 +391,7 @@ class Threads {
 
 /** Threads stroked lightest first; many of a colour and about a strength at once. `path(pen, thread)` lays one. */
 function weave(pen, threads, hue, path, wide) {
-  const crowd = threads.length > 400 ? 0.6 : 1;
+  const crowd = Math.min(1, Math.max(0.3, Math.sqrt(120 / threads.length)));
   for (let level = 1; level <= 10; level++) {
     const paths = new Map();
     for (const thread of threads) {
@@ -390,7 +401,7 @@ function weave(pen, threads, hue, path, wide) {
       paths.get(colour).push(thread);
     }
     const share = (level / 10) ** 2;
-    pen.lineWidth = Math.max(0.7, share * wide);
+    pen.lineWidth = Math.max(0.7, share * wide * crowd);
     pen.globalAlpha = Math.min(1, 0.12 + 0.83 * (level / 10)) * crowd;
     for (const [colour, group] of paths) {
       pen.strokeStyle = colour;
@@ -420,18 +431,18 @@ class Columns {
   constructor(view, width, now) {
     const {header} = view, narrow = width < 460, most = Math.max(header.own.length, header.other.length);
     Object.assign(this, {view, header, width, narrow, side: now.side});
-    this.row = Math.min(ROW, (TALL - GAP) / most) * view.zoom;
+    this.row = Math.min(ROW, (TALL - 2 * GAP) / most) * view.zoom;
     this.bars = narrow ? 58 : Math.min(170, width * 0.2);
     this.number = 46;
     this.label = narrow ? 74 : Math.min(150, width * 0.17);
-    this.height = HEAD + most * this.row + GAP;
+    this.height = HEAD + GAP + most * this.row + GAP;
     const aside = this.bars + this.number;
     this.left = (now.side === "key" ? aside : 0) + this.label;
     this.right = width - (now.side === "query" ? aside : 0) - this.label;
   }
 
   y(at) {
-    return HEAD + (at + 0.5) * this.row;
+    return HEAD + GAP + (at + 0.5) * this.row;
   }
 
   of(side, at) {
@@ -439,7 +450,7 @@ class Columns {
   }
 
   hit(x, y) {
-    const side = x < (this.left + this.right) / 2 ? "query" : "key", at = Math.floor((y - HEAD) / this.row);
+    const side = x < (this.left + this.right) / 2 ? "query" : "key", at = Math.floor((y - HEAD - GAP) / this.row);
     const size = (side === "query" ? this.header.own : this.header.other).length;
     return at >= 0 && at < size ? {side, at} : null;
   }
@@ -493,7 +504,7 @@ class Columns {
       if (!exact || !spaced.has(at)) continue;
       pen.fillStyle = PLATE.glow;
       pen.textAlign = now.side === "query" ? "left" : "right";
-      pen.fillText(percent(total[at], this.header.language), now.side === "query" ? from + long + 6 : from - 6, y);
+      pen.fillText(this.view.value(total[at], now), now.side === "query" ? from + long + 6 : from - 6, y);
     }
   }
 
@@ -553,7 +564,7 @@ class Lines {
     this.air = lines > 6 ? 44 : lines > 2 ? 66 : Math.min(150, 34 + width * 0.12);
     this.step = this.air + LINE.token + LINE.below;
     this.boxes = {};
-    let top = header.square ? 0 : 8 - this.air;
+    let top = header.square ? 0 : 24 - this.air;
     for (const [side, {places, count}] of wraps) {
       this.boxes[side] = places.map(({x, wide, line}) => ({x, wide, line, top: top + line * this.step + this.air}));
       top += count * this.step + (header.square ? 0 : 16);
@@ -612,6 +623,20 @@ class Lines {
     weave(pen, seen, ({slot}) => hues[slot], (pen, thread) => this.arc(pen, thread, shift(thread.slot)), 7);
     this.dots(pen, seen, hues, shift);
     for (const side of this.header.square ? ["query"] : ["key", "query"]) this.tokens(pen, scene, side, hues);
+    if (!this.header.square) this.titled(pen, scene.font);
+  }
+
+  /** Which of the two texts asks, and which is asked. */
+  titled(pen, font) {
+    pen.font = font;
+    pen.textAlign = "left";
+    for (const side of ["key", "query"]) {
+      const y = this.boxes[side][0].top - 13, name = this.view.axes[side];
+      pen.fillStyle = PLATE.plate;
+      pen.fillRect(0, y - 8, pen.measureText(name).width + 8, 16);
+      pen.fillStyle = PLATE.dim;
+      pen.fillText(name, LINE.left, y);
+    }
   }
 
   arc(pen, {q, k}, shift) {
@@ -659,16 +684,16 @@ class Lines {
         pen.fillStyle = PLATE.mark;
         pen.fillRect(box.x - 1, box.top + LINE.token - 1, box.wide + 2, 2);
       }
-      if (counted) this.below(pen, {rows, total, exact, most}, at, box, hues);
+      if (counted) this.below(pen, {now, rows, total, exact, most}, at, box, hues);
     });
   }
 
-  below(pen, {rows, total, exact, most}, at, box, hues) {
+  below(pen, {now, rows, total, exact, most}, at, box, hues) {
     if (total[at] <= 0) return;
     stacked(pen, rows, hues, at, box.x, box.top + LINE.token + 2, box.wide, 4, most);
     if (!exact || total[at] < 0.01 || total[at] < 0.02 * most) return;
     pen.font = pen.font.replace(/^\S+px/, "11px");
-    const told = percent(total[at], this.header.language);
+    const told = this.view.value(total[at], now);
     if (pen.measureText(told).width > box.wide + 10) return;
     pen.fillStyle = PLATE.dim;
     pen.fillText(told, box.x + box.wide / 2, box.top + LINE.token + 13);
