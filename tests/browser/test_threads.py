@@ -27,7 +27,7 @@ def added(text: str, heads: list[tuple[int, int]], tokens: list[int], axis: int 
 def listed(page: Page, side: int, column: str = "column") -> NDArray[np.float64]:
     """The sums of the numbers' drawer, by the place of the other side's tokens."""
     frame: pd.DataFrame = table(page, "threads")
-    return np.bincount(frame[column].to_numpy() - 1, frame.iloc[:, -1].to_numpy(), side)
+    return np.bincount(frame[column].to_numpy() - 1, frame.iloc[:, -1].to_numpy(), side).astype(np.float64)
 
 
 def spoken(page: Page) -> str:

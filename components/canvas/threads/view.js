@@ -8,7 +8,7 @@ export default function (component) {
 }
 
 const TALL = 500, ROW = 40, LABEL = 14, HEAD = 28, GAP = 12, MOST = 1500;
-const RUNGS = [0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.01];
+const RUNGS = [0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5];
 const LINE = {token: 22, below: 26, top: 30, air: 10, left: 4};
 
 class Threads {
@@ -147,14 +147,15 @@ class Threads {
     return {rows, exact: dense};
   }
 
-  /** The threads to draw, no more than `MOST`: the strongest, and the floor under which none is drawn. */
-  drawn(now) {
+  /** The threads to draw, of those in view no more than `MOST`: the strongest, and the floor under which none is drawn. */
+  drawn(now, near = () => true) {
     const lowest = this.header.dense ? 0.005 : Math.max(0.01, ...now.heads.map(head => this.kept[head]?.floor ?? 0));
     const found = [];
-    now.heads.forEach((head, slot) => this.each(head, now, (q, k, weight) => { if (weight >= lowest) found.push({slot, q, k, weight}); }));
-    let rung = RUNGS.findIndex(rung => rung >= lowest - 1e-9), kept = found;
-    while (kept.length > MOST) { rung++; kept = found.filter(thread => thread.weight >= RUNGS[rung]); }
-    return {threads: kept.sort((a, b) => a.weight - b.weight), floor: RUNGS[rung]};
+    now.heads.forEach((head, slot) => this.each(head, now, (q, k, weight) => { if (weight >= lowest && near(q, k)) found.push({slot, q, k, weight}); }));
+    found.sort((a, b) => a.weight - b.weight);
+    if (found.length <= MOST) return {threads: found, floor: lowest};
+    const least = found[found.length - MOST].weight, rung = RUNGS.find(rung => rung >= least);
+    return rung === undefined ? {threads: found.slice(-MOST), floor: least} : {threads: found.filter(({weight}) => weight >= rung), floor: rung};
   }
 
   /** What is on show now: what was chosen, or the one token under the pointer or the cursor, unless it is chosen or was just let go. */
@@ -352,12 +353,13 @@ class Threads {
   paint() {
     const width = this.frame.clientWidth;
     if (!this.header || width <= 0) return;
-    const now = this.shown(), sums = this.reckon(now), {threads, floor} = this.drawn(now);
+    const now = this.shown(), sums = this.reckon(now);
     this.locked = this.reckon({...this.choice, picked: this.choice.tokens.length ? new Set(this.choice.tokens) : null}).total;
     this.place = now.draw === "arcs" ? new Lines(this, width) : new Columns(this, width, now);
     this.frame.style.height = `${Math.min(this.place.height, TALL + HEAD)}px`;
     this.spacer.style.height = `${this.place.height}px`;
     const high = Math.min(this.place.height, TALL + HEAD), top = Math.max(0, Math.min(this.frame.scrollTop, this.place.height - high));
+    const {threads, floor} = this.drawn(now, (q, k) => this.place.near(q, k, top, top + high));
     const pen = sharp(this.canvas, width, high);
     pen.save();
     pen.translate(0, -top);
@@ -471,8 +473,7 @@ class Columns {
       pen.moveTo(left, this.y(q) + shift(slot));
       pen.bezierCurveTo(left + bend, this.y(q) + shift(slot), right - bend, this.y(k) + shift(slot), right, this.y(k) + shift(slot));
     };
-    const seen = threads.filter(({q, k}) => Math.max(this.y(q), this.y(k)) >= scene.top && Math.min(this.y(q), this.y(k)) <= scene.bottom);
-    weave(pen, seen, ({slot}) => hues[slot], path, Math.max(2.5, Math.min(9, this.row * 0.45)));
+    weave(pen, threads, ({slot}) => hues[slot], path, Math.max(2.5, Math.min(9, this.row * 0.45)));
     this.beside(pen, scene, hues);
     for (const side of ["query", "key"]) this.tokens(pen, scene, side);
     this.titled(pen, scene);
@@ -488,6 +489,11 @@ class Columns {
     pen.fillText(elide(pen, this.view.axes.query, this.left + 40), Math.max(this.left, pen.measureText(this.view.axes.query).width), top + 10);
     pen.textAlign = "left";
     pen.fillText(elide(pen, this.view.axes.key, this.width - this.right + 40), Math.min(this.right, this.width - pen.measureText(this.view.axes.key).width), top + 10);
+  }
+
+  /** Whether any of a thread is in view. */
+  near(q, k, top, bottom) {
+    return Math.max(this.y(q), this.y(k)) >= top && Math.min(this.y(q), this.y(k)) <= bottom;
   }
 
   /** Bars and numbers beside the tokens of the other side. */
@@ -617,11 +623,10 @@ class Lines {
   }
 
   paint(pen, scene) {
-    const {view} = this, {now, threads, top, bottom} = scene, hues = now.heads.map(head => view.hue(head));
-    const near = ({q, k}) => Math.max(this.boxes.query[q].top, this.boxes.key[k].top) >= top - 40 && Math.min(this.boxes.query[q].top, this.boxes.key[k].top) <= bottom + this.air;
-    const seen = threads.filter(near), lanes = now.heads.length, shift = slot => (lanes > 1 ? (slot / (lanes - 1) - 0.5) * Math.min(10, 3 * (lanes - 1)) : 0);
-    weave(pen, seen, ({slot}) => hues[slot], (pen, thread) => this.arc(pen, thread, shift(thread.slot)), 7);
-    this.dots(pen, seen, hues, shift);
+    const {view} = this, {now, threads} = scene, hues = now.heads.map(head => view.hue(head));
+    const lanes = now.heads.length, shift = slot => (lanes > 1 ? (slot / (lanes - 1) - 0.5) * Math.min(10, 3 * (lanes - 1)) : 0);
+    weave(pen, threads, ({slot}) => hues[slot], (pen, thread) => this.arc(pen, thread, shift(thread.slot)), 7);
+    this.dots(pen, threads, hues, shift);
     for (const side of this.header.square ? ["query"] : ["key", "query"]) this.tokens(pen, scene, side, hues);
     if (!this.header.square) this.titled(pen, scene.font);
   }
@@ -637,6 +642,12 @@ class Lines {
       pen.fillStyle = PLATE.dim;
       pen.fillText(name, LINE.left, y);
     }
+  }
+
+  /** Whether any of an arc is in view. */
+  near(q, k, top, bottom) {
+    const ends = [this.boxes.query[q].top, this.boxes.key[k].top];
+    return Math.max(...ends) >= top - LINE.token - LINE.below && Math.min(...ends) <= bottom + this.air;
   }
 
   arc(pen, {q, k}, shift) {
