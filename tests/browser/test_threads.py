@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page, expect
 
 from model.analysis.attention import one_head
-from tests.browser.reading import ENGLISH, address, link, numbers, pieces_of, ready, said, table, traced
+from tests.browser.reading import ENGLISH, address, link, numbers, pieces_of, ready, table, traced
 from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento."
@@ -61,10 +62,11 @@ def test_heads_and_tokens_are_added_by_click_and_the_link_holds_them(tab: Callab
     own = added(TEXT, heads, [4, 7])
     most = np.sort(own)[::-1][:3]
     np.testing.assert_allclose(numbers(spoken(page).split(": ")[-1]), most, atol=0.006)
-    assert ENGLISH.number(float(most[0]), 2) in said(page, "threads")
+    expect(page.locator(".st-key-exhibit-threads .v-reading")).to_contain_text(f": {ENGLISH.number(float(most[0]), 2)} at ")
     np.testing.assert_allclose(listed(page, side), own, atol=1e-5)
     press_row(page, 2, "key")
     assert state(page)[1:3] == ["2", "key"]
+    expect(page).to_have_url(re.compile("t.by=key"))
     np.testing.assert_allclose(listed(page, side, "row"), added(TEXT, heads, [2], 1), atol=1e-5)
     again = ready(tab("/?" + link(page).partition("?")[2]), "attention")
     assert state(again) == state(page)
