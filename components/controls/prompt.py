@@ -7,9 +7,10 @@ without a tokenizer.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 import streamlit as st
 
@@ -21,10 +22,15 @@ from components.page import Prompt, calm
 from model.config import Decoder, Encoder, EncoderDecoder, Form
 from model.errors import Refusal
 from model.text import blanks
+from model.text.lexicon import Language
 from model.text.tokenizer import BEGIN, Tokenizer
+from model.text.world import World
 
 LIMIT = 20_000
 LONGEST_ID = 7  # digits
+CHRONICLE = 1_000  # tokens of the longest example
+TOLD = ("story", "giving", "question", "biography", "fact")  # the kinds of documents in it
+SHOWN = 160  # characters of an example in the list
 LISTED = 5  # numbers named that are no tokens of a model
 
 
@@ -41,7 +47,7 @@ TARGET_IDS = state.Field("target.ids", "", _numbers)
 FIELDS = (TEXT, TARGET, IDS, TARGET_IDS)
 
 PRESETS: dict[type[Form], tuple[str, ...]] = {
-    Decoder: ("sky", "agreement", "gift", "pronoun", "question", "repeat", "translation", "counting", "brackets", "invented"),
+    Decoder: ("sky", "agreement", "gift", "pronoun", "question", "repeat", "translation", "counting", "brackets", "invented", "long"),
     Encoder: ("blank_colour", "blank_agreement", "blank_name", "blank_pronoun", "blank_place", "blank_again", "blank_two"),
     EncoderDecoder: ("pair_order", "pair_agreement", "pair_story", "pair_question", "pair_people", "pair_given"),
 }
@@ -63,9 +69,26 @@ def presets(words: Words, form: Form) -> tuple[Preset, ...]:
 
 
 def _parts(words: Words, place: str) -> Iterator[str]:
-    yield from (words(f"{place}.{part}") for part in ("title", "text", "look"))
+    yield words(f"{place}.title")
+    yield words(f"{place}.text") if words.has(f"{place}.text") else chronicle("pt" if words.language == "pt-BR" else "en")
+    yield words(f"{place}.look")
     if words.has(f"{place}.target"):
         yield words(f"{place}.target")
+
+
+@lru_cache(maxsize=2)
+def chronicle(language: Language) -> str:
+    """What the micro-world tells in one language, document after document, in about `CHRONICLE` tokens: as much as a model of this house
+    reads at once. Every word and every sign of it is a token."""
+    told: list[str] = []
+    for document in World(0).documents():
+        if document.kind not in TOLD or document.language != language:
+            continue
+        longer = " ".join([*told, document.text.strip()])
+        if len(re.findall(r"\w+|[^\w\s]", longer)) > CHRONICLE:
+            break
+        told.append(document.text.strip())
+    return " ".join(told)
 
 
 # ---------------------------------------------------------------- the fields
@@ -150,7 +173,8 @@ def _field(words: Words, field: state.Field[str], shown: str, name: str) -> str:
 def _examples(words: Words, examples: tuple[Preset, ...]) -> None:
     with st.popover(words("shell.prompt.presets"), key="examples", on_change="rerun"), st.container(key="examples-list"):
         for number, example in enumerate(examples):
-            st.button(f"**{example.title}** · {example.text}", key=f"example-{number}", on_click=partial(_choose, example), type="tertiary")
+            shown = textwrap.shorten(example.text, SHOWN, placeholder=" …")
+            st.button(f"**{example.title}** · {shown}", key=f"example-{number}", on_click=partial(_choose, example), type="tertiary")
 
 
 def _choose(example: Preset) -> None:
