@@ -37,7 +37,7 @@ ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
     "attention": ("theatre", "threads", "ledger"),
     "layers": ("lens", "race", "pushes"),
-    "inside": ("derivation",),
+    "inside": ("flow", "derivation"),
     "change": ("change-parts", "change-chips", "change-text", "change-map-default", "change-map-changed", "change-map-difference", "change-grid"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "embeddings": ("scatter",),

@@ -57,7 +57,7 @@ class Numbers {
     if (!layer) return leaf === "embed" ? `${this.embedding(stack).at(-1).replace(".ends", "")}[${at},${i}]` : `${stack}.norm[${at},${i}]`;
     const block = `${stack}.blocks.${layer - 1}`;
     if (!branch) return `${block}.${leaf}[${at},${i}]`;
-    if (leaf === "written") return `${block}.${branch}.out[${at},${i}]`;
+    if (leaf === "written") return `${block}.${branch}.by_head[${head - 1},${at},${i}]`;
     const own = ["k", "v"].includes(leaf) ? Math.floor((head - 1) / this.header.config.shared) : head - 1;
     return `${block}.${branch}.${leaf}[${own},${at},${i}]`;
   }

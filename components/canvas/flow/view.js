@@ -537,7 +537,7 @@ class Flow {
     const {words} = this.header, values = this.opened(), {place, cell} = this;
     if (!values) return words.coming;
     const tokens = ["scores", "pattern"].includes(place.leaf), value = values[cell].toLocaleString(this.header.language, {maximumSignificantDigits: 4}).replace("-", "−");
-    return fill(words[place.leaf === "written" ? "say.share" : "say.cell"], {address: this.numbers.address(place, cell, this.at), value, name: tokens ? `“${this.keys[cell]}”` : `${cell + 1}`});
+    return fill(words["say.cell"], {address: this.numbers.address(place, cell, this.at), value, name: tokens ? `“${this.keys[cell]}”` : `${cell + 1}`});
   }
 
   // ---------------------------------------------------------------- painting
