@@ -11,7 +11,7 @@ import torch
 
 from model import checkpoints
 from model.analysis import lens as lenses
-from model.analysis.lens import NOBODY, Writer, credited, lens, points, pushed, race, real, unembedded, writers
+from model.analysis.lens import NOBODY, Writer, credited, lens, neurons, points, pushed, race, real, speaks_for, unembedded, writers
 from model.analysis.residual import attribution
 from model.config import Config, Encoder, EncoderDecoder
 from model.errors import Refusal
@@ -144,3 +144,22 @@ def test_a_write_left_out_moves_the_logits_by_what_it_pushed_were_the_scale_held
     held = lambda x: (x - x.mean()) / (stream.var(correction=0) + norm.eps).sqrt() * norm.weight + norm.bias  # noqa: E731
     moved = trained.model.embed.token.weight @ (held(stream) - held(stream - write))
     np.testing.assert_allclose(pushed(trained, 9, Writer("mlp", layer)), moved.numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("config", EVERY[::5] + EVERY[-12:], ids=told)
+def test_the_neurons_of_an_mlp_add_up_to_what_it_is_credited_with(config: Config) -> None:
+    trace = traced(config)
+    for layer in range(config.layers):
+        found, whole = neurons(trace, 3, layer, 11), attribution(trace, 3, (11,))
+        assert len(found.credits) == config.mlp.hidden
+        assert found.credits.sum() + found.bias == pytest.approx(float(credited(whole, Writer("mlp", layer))[0]), abs=2e-3, rel=1e-3)
+
+
+def test_a_neuron_speaks_for_the_tokens_that_its_column_points_to(trained: Trace) -> None:
+    norm = trained.model.stack().norm
+    column = trained.model.get_parameter("decoder.blocks.3.mlp.down.weight")[:, 17]
+    assert isinstance(norm, torch.nn.LayerNorm)
+    scores = trained.model.embed.token.weight @ ((column - column.mean()) * norm.weight)
+    assert speaks_for(trained, 4, 3, 17) == speaks_for(trained, 9, 3, 17) == tuple(scores.topk(5).indices.tolist())
+    with pytest.raises(Refusal):
+        speaks_for(trained, 4, 4, 17)

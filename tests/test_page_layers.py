@@ -20,7 +20,7 @@ from components.canvas import race as racing
 from components.i18n import LANGUAGES, Words
 from components.pages import layers as page
 from model import checkpoints
-from model.analysis.lens import Writer, credited, lens, likeliest, pushed, race, writers
+from model.analysis.lens import Writer, credited, lens, likeliest, neurons, pushed, race, writers
 from model.analysis.residual import attribution
 from model.config import Config, Encoder, EncoderDecoder, Form, Free, Serial, Transformed
 from model.errors import Refusal
@@ -90,6 +90,13 @@ def test_the_pushes_recipe_leaves_the_numbers_of_the_board(writer: Writer | None
         np.testing.assert_array_equal(numbers[side], ids)
         np.testing.assert_array_equal(numbers[f"{side}_logits"], push.logits[ids])
     assert push.writer == (writer or push.writers[int(np.argmax([_single(push, i) for i in range(len(push.writers))]))])
+
+
+def test_the_neurons_recipe_leaves_every_neurons_numbers() -> None:
+    push = page.pushing(TRACE, 3, 12, Writer("mlp", 1))
+    found = neurons(TRACE, 3, 1, 12)
+    for name, values in cooked(page.neurons_recipe(push), TRACE).items():
+        np.testing.assert_array_equal(values, getattr(found, name))
 
 
 def _single(push: page.Push, i: int) -> float:
@@ -238,6 +245,18 @@ def test_the_board_shows_who_pushes_the_followed_token_and_follows_another(opene
     app.selectbox(key="w:l.token").set_value(token + 1).run()
     assert drawn(app, "pushes")[0]["followed"] == token
     assert "".join(app.query_params["l.token"]) == str(token + 1)
+
+
+def test_an_mlp_is_taken_apart_into_its_neurons_and_a_head_is_not(opened: Callable[..., AppTest]) -> None:
+    app = opened(text=TEXT, l_at="4", l_writer="mlp.1")
+    specimen = compute.embedded()
+    trace = compute.traced(specimen, (specimen.tokenizer.begin, *specimen.tokenizer.encode(TEXT).ids))
+    credits = neurons(trace, 3, 0, likeliest(trace, 3, 1)[0]).credits
+    listed = app.dataframe[0].value
+    assert listed[EN("layers.table.logits")].to_numpy() == pytest.approx(credits[np.argsort(-np.abs(credits))[:10]], abs=1e-4)
+    assert listed[EN("layers.table.speaks_for")].str.split(", ").str.len().min() >= 5
+    assert f"number {np.abs(credits).argmax() + 1} does most" in said(app)
+    assert not opened(text=TEXT, l_writer="attn.1.1").dataframe
 
 
 def test_a_writer_of_another_model_gives_way_to_the_one_that_pushes_most(opened: Callable[..., AppTest]) -> None:

@@ -24,7 +24,22 @@ from components.controls.arithmetic import door
 from components.controls.prompt import predicted
 from components.i18n import Words
 from components.page import Page, Session, block, calm, exhibit
-from model.analysis.lens import NOBODY, Lens, Point, Race, Writer, credited, lens, likeliest, pushed, race, writers
+from model.analysis.lens import (
+    NOBODY,
+    Lens,
+    Neurons,
+    Point,
+    Race,
+    Writer,
+    credited,
+    lens,
+    likeliest,
+    neurons,
+    pushed,
+    race,
+    speaks_for,
+    writers,
+)
 from model.analysis.residual import Attribution, attribution
 from model.config import Config, Encoder, EncoderDecoder, Serial, Tied, Transformed
 from model.errors import Refusal
@@ -509,6 +524,8 @@ def _pushes(session: Session, view: View) -> None:
     )
     kind = "transformed" if isinstance(specimen.config.readout, Transformed) else "plain"
     st.caption(f"{words('layers.pushes.direct')} {words(f'layers.pushes.held_{kind}')}")
+    if push.writer.kind == "mlp":
+        _neurons(session, view.trace, push)
 
 
 def _pushes_controls(session: Session, view: View, token: int) -> None:
@@ -568,6 +585,49 @@ numbers = {{
     "credits": np.array([credited(asked, writer)[0] for writer in writers(model.config)]),
     "up": up, "up_logits": logits[up], "down": down, "down_logits": logits[down],
 }}"""
+
+
+# ---------------------------------------------------------------- the neurons of an MLP
+
+
+def _neurons(session: Session, trace: Trace, push: Push) -> None:
+    """The neurons of the chosen MLP that do most to the followed token's logit, either way."""
+    words, found = session.words, neurons(trace, push.position, push.writer.layer, push.token)
+    frame = neurons_table(session, trace, push, found)
+    st.markdown(f"**{words('layers.neurons.title', layer=push.writer.layer + 1, token=_name(session, push.token))}**")
+    exhibit(
+        session,
+        "neurons",
+        lambda: st.dataframe(frame, hide_index=True, key="neurons"),
+        neurons_in_words(session, push, found, frame),
+        lambda: neurons_table(session, trace, push, found, len(found.credits)),
+        lambda: neurons_recipe(push),
+    )
+
+
+def neurons_table(session: Session, trace: Trace, push: Push, found: Neurons, count: int = PUSHED) -> pd.DataFrame:
+    """The `count` neurons that do most, and of the first of them whom they speak for."""
+    words, order = session.words, np.argsort(-np.abs(found.credits), kind="stable")[:count]
+    spoken = [", ".join(_name(session, id) for id in speaks_for(trace, push.position, found.layer, int(each))) for each in order[:PUSHED]]
+    columns = {"neuron": order + 1, "activated": found.activated[order], "logits": found.credits[order]}
+    columns["speaks_for"] = [*spoken, *[""] * (len(order) - len(spoken))]
+    return pd.DataFrame({words(f"layers.table.{name}"): column for name, column in columns.items()})
+
+
+def neurons_in_words(session: Session, push: Push, found: Neurons, frame: pd.DataFrame) -> str:
+    """The neuron that does most, and how much all of them do."""
+    words, most = session.words, int(np.abs(found.credits).argmax())
+    told = {"neuron": most + 1, "activated": words.number(round(float(found.activated[most]), 2) + 0.0, 2), "tokens": frame.iloc[0, -1]}
+    values = {"value": _signed(words, float(found.credits[most])), "whole": _signed(words, float(found.credits.sum()) + found.bias)}
+    return words("layers.neurons.reading", count=words.number(len(found.credits), 0), token=_name(session, push.token), **told, **values)
+
+
+def neurons_recipe(push: Push) -> str:
+    """Lines that compute the neurons again."""
+    return f"""from model.analysis.lens import neurons
+
+found = neurons(trace, {push.position}, {push.writer.layer}, {push.token})
+numbers = {{"activated": found.activated, "credits": found.credits}}"""
 
 
 PAGE = Page("layers", render, (LIGHT, HALVES, AT, POINT, MEASURE, TOKENS, FOLLOWED, WRITER))

@@ -212,11 +212,57 @@ def pushed(trace: Trace, position: int, writer: Writer) -> Floats:
     (output over input) of an output with an activation, held likewise; offsets belong to nobody. Raises `Refusal` for a position or a
     writer that is not there.
     """
-    config, head = trace.model.config, trace.model.head
     _refuse_outside("position", position, len(trace.ids))
-    if writer not in writers(config):
+    if writer not in writers(trace.model.config):
         raise Refusal("lens.writer", "this model has nobody to write as {kind} in layer {layer}", kind=writer.kind, layer=writer.layer + 1)
-    x = _written(trace, position, writer)
+    return _numpy(_carried(trace, position, writer, _written(trace, position, writer)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Neurons:
+    """What one MLP adds to one token's logit, neuron by neuron: each is `activated` (hidden,), and its column of the last matrix, that much
+    of it, adds `credits` (hidden,); the matrix's bias adds `bias`. Together they are what the MLP is credited with."""
+
+    layer: int
+    activated: Floats
+    credits: Floats
+    bias: float
+
+
+@torch.no_grad()
+def neurons(trace: Trace, position: int, layer: int, token: int) -> Neurons:
+    """Each neuron's share of an MLP's push of one token, by the direct path (see `pushed`; the MLP as a sum over its neurons: Geva et al.
+    2022, arXiv:2203.14680). Raises `Refusal` for what is not there."""
+    config, (matrix, bias) = trace.model.config, _down(trace, layer)
+    _refuse_outside("position", position, len(trace.ids))
+    _refuse_outside("token", token, config.vocabulary)
+    activated = trace[f"{config.main}.blocks.{layer}.mlp.activated"][position]
+    with torch.enable_grad():
+        nothing = torch.zeros_like(matrix[:, 0], requires_grad=True)
+        (direction,) = torch.autograd.grad(_carried(trace, position, Writer("mlp", layer), nothing)[token], nothing)
+    return Neurons(layer, _numpy(activated), _numpy(activated * (direction @ matrix)), 0.0 if bias is None else float(direction @ bias))
+
+
+@torch.no_grad()
+def speaks_for(trace: Trace, position: int, layer: int, neuron: int, count: int = 5) -> tuple[int, ...]:
+    """The tokens that a neuron pushes up furthest wherever it is active, whatever it does in this text: its column of the MLP's last matrix
+    read as `pushed` reads a write."""
+    matrix, _ = _down(trace, layer)
+    _refuse_outside("neuron", neuron, matrix.shape[1])
+    return tuple(_carried(trace, position, Writer("mlp", layer), matrix[:, neuron]).topk(count).indices.tolist())
+
+
+def _down(trace: Trace, layer: int) -> tuple[Tensor, Tensor | None]:
+    """The last matrix of a layer's MLP (width, hidden), and its bias (width,)."""
+    config = trace.model.config
+    _refuse_outside("layer", layer, config.layers)
+    name = f"{config.main}.blocks.{0 if config.shared else layer}.mlp.down"
+    return trace.model.get_parameter(f"{name}.weight"), trace.model.get_parameter(f"{name}.bias") if config.mlp.bias else None
+
+
+def _carried(trace: Trace, position: int, writer: Writer, x: Tensor) -> Tensor:
+    """What a write (width,) in this writer's place does to every logit: (V,)."""
+    head = trace.model.head
     for norm, entered in _norms_on_the_way(trace, position, writer):
         x = _held(norm, x, entered)
     if head.transform is not None:
@@ -224,7 +270,7 @@ def pushed(trace: Trace, position: int, writer: Writer) -> Floats:
     if head.narrow is not None:
         x = head.narrow(x)
     matrix = trace.model.embed.token.weight if head.unembed is None else head.unembed.weight
-    return _numpy(matrix @ x * (head.scale or 1.0))
+    return matrix @ x * (head.scale or 1.0)
 
 
 def _parts(config: Config) -> tuple[Part, ...]:
