@@ -25,7 +25,7 @@ def render(session: Session) -> None:
 def workbench(session: Session) -> None:
     """Everything that depends on the edits."""
     view = View(session)
-    left, right = st.columns([11, 10], gap="large")
+    left, right = st.columns([13, 10], gap="medium")
     with left:
         bench.board(view)
     with right:
@@ -44,7 +44,7 @@ def workbench(session: Session) -> None:
             part(session, view)
     time.sleep(BREATH)
     with written:
-        results.written(view)
+        (results.filled if view.encoder else results.written)(view)
 
 
 PAGE = Page("change", render, FIELDS)

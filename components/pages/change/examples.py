@@ -14,10 +14,9 @@ from components.controls import header
 from components.controls.prompt import TARGET, TEXT
 from components.pages.change import view as fields
 from components.pages.change.view import View
-from model.errors import Refusal
+from model.config import Config, Decoder, Encoder, EncoderDecoder, Form
+from model.interventions import Head, Part, Residual, Silence, Steer, parse_all
 from model.interventions import Prompt as Given
-from model.interventions import Residual, Silence, Steer, parse_all
-from model.interventions.parts import Head
 
 MEASURED: dict[str, dict[str, str]] = {
     "": {
@@ -38,6 +37,8 @@ MEASURED: dict[str, dict[str, str]] = {
 }
 """By the folder of the model that ships; an experiment without edits here has them made from the model's own shape."""
 
+FORMS: dict[str, type[Form]] = {"": Decoder, "masked": Encoder, "translator": EncoderDecoder}
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
@@ -53,7 +54,8 @@ class Experiment:
 def experiments(view: View) -> Iterator[Experiment]:
     """Those of this model: the measured ones of a model that ships, and of any other what its shape allows."""
     shipped = state.get(header.MODEL)
-    ours = shipped in MEASURED and compute.specimen_of(shipped) is view.specimen
+    measured = shipped in MEASURED and isinstance(view.specimen.config.form, FORMS[shipped])
+    ours = measured and compute.specimen_of(shipped) is view.specimen
     form = shipped if ours else ""
     for name, spelled in (MEASURED[form] if ours else {"first_layer": "", "previous": f"paint({_stacked(view)}L0.H0, previous)"}).items():
         place = f"change.experiments.{form or 'decoder'}.{name}" if ours else f"change.experiments.any.{name}"
@@ -90,14 +92,13 @@ def examples(view: View) -> None:
 
 def _fitting(view: View) -> Iterator[Experiment]:
     for one in experiments(view):
-        try:
-            depth = view.specimen.config.depths
-            heads = view.specimen.config.attention.heads
-            fits = all(chip.edit.part.layer < depth.get(chip.edit.part.stack, 0) and getattr(chip.edit.part, "head", 0) < heads for chip in one.chips)
-        except Refusal:
-            continue
-        if fits:
+        if all(_has(view.specimen.config, chip.edit.part) for chip in one.chips):
             yield one
+
+
+def _has(config: Config, part: Part) -> bool:
+    """Whether a model has this part, whatever the length of its text."""
+    return part.layer < config.depths.get(part.stack, 0) and (not isinstance(part, Head) or part.head < config.attention.heads)
 
 
 def _set(one: Experiment) -> None:

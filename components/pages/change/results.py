@@ -12,6 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from components import changes, compute, page, state
+from components.canvas.brush import WIDEST, Rows, brush
 from components.canvas.map import Matrix, matrix_map, pack
 from components.canvas.plate import visible
 from components.canvas.strip import Strip, Token, strip
@@ -23,7 +24,7 @@ from components.pages.change.view import AT, HEAD, LAYER, PART, TOKENS, WHERE, V
 from model.analysis import changing
 from model.analysis.masking import MapsReading, NextReading
 from model.analysis.places import CROSS, Where
-from model.interventions import Cell, Comparison, Edit, spell
+from model.interventions import Cell, Comparison, Edit, Head, PaintPattern, spell
 from model.interventions import Prompt as Given
 
 FULL = 3.0  # nats at which the colours of a token's change end
@@ -203,14 +204,39 @@ def _draw_maps(view: View, reading: MapsReading) -> None:
 
 
 def _map(view: View, reading: MapsReading, name: str, values: changing.Floats, allowed: np.ndarray) -> None:
+    painted = name == "changed" and max(values.shape) <= WIDEST
     words, queries = view.words, view.tokens[reading.where.stack]
     keys = view.tokens["encoder"] if reading.where == CROSS else queries
     table = "diverging" if name == "difference" else "sequential"
-    matrix = Matrix(words(f"change.maps.{name}"), values, queries, keys, table, 1.0, allowed, reading.where == CROSS)
+    title = words("change.maps.changed_long" if name == "changed" and not painted else f"change.maps.{name}")
+    matrix = Matrix(title, values, queries, keys, table, 1.0, allowed, reading.where == CROSS)
+    if painted:
+        brush("change-map-changed", words, matrix, partial(_paint, reading))
+        return
     what = repr((view.given, "" if name == "default" else spell(view.edits))).encode()
     revision = f"{view.specimen.id}.{zlib.crc32(what):08x}.{reading.where.name}.{reading.layer}.{reading.head}.{name}"
     packed = compute.packed("change.map", revision, make=lambda: pack(matrix))
     matrix_map(words, f"change-map-{name}", matrix, packed, revision, choose=partial(_take, reading), height=380)
+
+
+def _paint(reading: MapsReading, rows: Rows) -> None:
+    """Put painted rows into this head's chip, or into a new one; to four decimals, so that a link can hold many."""
+    where = reading.where
+    head, kept = Head(reading.layer, reading.head, where.branch, where.stack), changes.chips()
+    painted = {at: chip.edit for at, chip in enumerate(kept) if isinstance(chip.edit, PaintPattern) and chip.edit.part == head}
+    at = next(iter(painted), None)
+    before = {} if at is None else dict(painted[at].rows)
+    edit = PaintPattern(head, tuple(sorted((before | {query: _brief(weights) for query, weights in rows.items()}).items())))
+    if at is None:
+        changes.add(edit)
+    else:
+        changes.rewrite(at, edit)
+
+
+def _brief(weights: Sequence[float]) -> tuple[float, ...]:
+    rounded = [round(weight, 4) for weight in weights]
+    last = max((at for at, weight in enumerate(rounded) if weight), default=0)
+    return tuple(rounded[: last + 1]) if any(rounded) else tuple(weights)
 
 
 def _take(reading: MapsReading, query: int, key: int) -> None:
@@ -253,6 +279,38 @@ def _maps_table(view: View, reading: MapsReading) -> pd.DataFrame:
 # ---------------------------------------------------------------- what is written
 
 
+def filled(view: View) -> None:
+    """What an encoder puts into each blank, both ways."""
+    words, places = view.words, view.prompt.blanks
+    st.header(words("change.filled.title"))
+    if not places:
+        page.note(view.session, words("change.filled.none"))
+        return
+    look = partial(compute.compared, view.specimen, view.prompt.ids, view.edits)
+    found = [look(at=at).next for at in places]
+    default, changed = ([int(getattr(one, name).argmax()) for one in found] for name in ("default", "changed"))
+    ways = [[predicted(words, view.specimen, id) for id in way] for way in (default, changed)]
+    at = changing.parted(tuple(default), tuple(changed))
+
+    def draw() -> None:
+        rows = [_line(words(f"change.written.{name}"), "", way, at) for name, way in zip(("default", "changed"), ways, strict=True)]
+        st.html(f'<div class="v-written">{"".join(rows)}</div>')
+
+    def table() -> pd.DataFrame:
+        chances = {name: [float(getattr(one, name).max()) for one in found] for name in ("default", "changed")}
+        columns = {"position": np.array(places) + 1, "token": list(map(visible, ways[0])), "default": chances["default"]}
+        columns |= {"instead": list(map(visible, ways[1])), "changed": chances["changed"]}
+        return pd.DataFrame({words(f"change.table.{name}"): values for name, values in columns.items()})
+
+    lines = recipe(
+        view.edits,
+        f"found = [compare(model, ids, edits, at=at).next for at in {list(places)!r}]",
+        "numbers = {name: np.array([getattr(one, name).argmax() for one in found]) for name in ('default', 'changed')}",
+    )
+    told = words("change.filled.same") if at is None else words("change.filled.parted", default=visible(ways[0][at]), changed=visible(ways[1][at]))
+    exhibit(view.session, "change-filled", draw, told, table, lambda: lines)
+
+
 def written(view: View) -> None:
     """The likeliest tokens one after the other, both ways; it comes last, because every token is a whole pass."""
     words, specimen, prompt = view.words, view.specimen, view.prompt
@@ -272,7 +330,7 @@ def written(view: View) -> None:
     pieces = [[predicted(words, specimen, id) for id in way] for way in ways]
 
     def draw() -> None:
-        given = "".join(html.escape(visible(piece)) + " " for piece in prompt.pieces[max(0, len(start) - 6) : len(start)])
+        given = "… " + "".join(html.escape(visible(piece)) + " " for piece in prompt.pieces[max(0, len(start) - 6) : len(start)])
         rows = [_line(words(f"change.written.{name}"), given, way, at) for name, way in zip(("default", "changed"), pieces, strict=True)]
         st.html(f'<div class="v-written">{"".join(rows)}</div>')
 
@@ -300,7 +358,7 @@ def _until(ids: tuple[int, ...], stop: int | None) -> tuple[int, ...]:
 def _line(name: str, given: str, pieces: Sequence[str], at: int | None) -> str:
     told = (f"<mark>{html.escape(visible(piece))}</mark>" if place == at else html.escape(visible(piece)) for place, piece in enumerate(pieces))
     end = "<mark>∎</mark>" if at == len(pieces) else ""
-    return f"<p><b>{html.escape(name)}</b> <span>… {given}</span>{' '.join(told)} {end}</p>"
+    return f"<p><b>{html.escape(name)}</b> <span>{given}</span>{' '.join(told)} {end}</p>"
 
 
 def _parting(view: View, pieces: Sequence[Sequence[str]], at: int) -> str:

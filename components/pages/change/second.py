@@ -23,6 +23,7 @@ from model.errors import Refusal
 from model.interventions import Output, Part, Patch, Residual, Spread
 from model.interventions import Prompt as Given
 from model.interventions.parts import Writer
+from model.text import blanks
 
 WIDEST = 96  # tokens up to which every layer and token is patched by itself
 OFFERED = 12  # answers to choose between
@@ -36,13 +37,20 @@ def second_text(view: View) -> tuple[str, Given]:
     if view.specimen.loaded.tokenizer is None:
         usual = " ".join(str((id + 1) % view.specimen.config.vocabulary) for id in (view.given.source or view.given.ids))
     wanted = state.get(OTHER)
-    text = usual if wanted is None else wanted
+    text = (usual if _as_long(view, usual) else view.text_of(view.given)) if wanted is None else wanted
     if view.specimen.loaded.tokenizer is None and not all(one.isdecimal() and len(one) < 8 for one in text.split()):
         raise Refusal("link.ids", "this model reads the numbers of tokens, such as 0 17 4; got {given!r}", given=text[:40])
     if view.two:
         about = texts.read(view.words, view.specimen, "", text).source_ids
         return text, Given(view.given.ids, about)
     return text, Given(texts.read(view.words, view.specimen, text).ids)
+
+
+def _as_long(view: View, text: str) -> bool:
+    """Whether a text has as many tokens as the reader's, or its source; if not, the reader's own is where a second text begins."""
+    tokenizer = view.specimen.loaded.tokenizer
+    own = view.prompt.source or view.prompt
+    return tokenizer is None or len(blanks.encode(tokenizer, text).ids) == len(own.ids) - own.opening - own.closing
 
 
 def patching(session: page.Session, view: View) -> None:

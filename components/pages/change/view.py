@@ -19,6 +19,7 @@ from model.config import Encoder, EncoderDecoder, Kind
 from model.errors import Refusal
 from model.interventions import Cell, Edit, Head, Part, Patch, Silence, Spread, Steer, parse
 from model.interventions import Prompt as Given
+from model.text.blanks import WRITTEN
 from model.transformer import Transformer
 
 FACTORS = (-2.0, 3.0)
@@ -119,7 +120,8 @@ class View:
         if tokenizer is None:
             return " ".join(map(str, below))
         framing = (*tokenizer.opening, *tokenizer.closing, tokenizer.begin)
-        return "".join(piece(self.words, self.specimen, id) for id in below if id not in framing or id == tokenizer.blank).strip()
+        kept = [id for id in below if id not in framing or id == tokenizer.blank]
+        return "".join(f" {WRITTEN}" if id == tokenizer.blank else piece(self.words, self.specimen, id) for id in kept).strip()
 
     @property
     def place(self) -> int:
