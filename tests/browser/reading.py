@@ -43,6 +43,7 @@ CANVASES = {
     "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze"),
     "size": ("size-curve",),
+    "heads": ("roster", "headmap", "kin", "likeness", "lit", "reachmap"),
     "positions": ("positions-scheme", "positions-added"),
     "families": ("lineage", "blueprint", "families-map-0", "families-curve-0"),
 }

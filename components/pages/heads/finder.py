@@ -21,7 +21,7 @@ from components.i18n import Words
 from components.page import Session, block, exhibit
 from components.pages import attention
 from components.pages.heads import recipes
-from components.pages.heads.study import Basis, Study, basis, worldly
+from components.pages.heads.study import Basis, Study, basis, dials, worldly
 from components.pages.heads.wanted import COLUMN, HEAD, KIN, LAYER, MEASURE, MEASURES, ROW, SINK, Place, named, revision, traced
 from model.analysis.attention import HeadReading, one_head
 from model.analysis.head_probes import COUNTS
@@ -113,7 +113,7 @@ def finder(session: Session, place: Place, study: Study) -> None:
         lambda: roster(session.words, "roster", shown, partial(choose, session)),
         in_words(session.words, ranked),
         lambda: every(session.words, heads),
-        partial(recipes.finder, ranked.measure, place.where, found.kind, _preset(session)),
+        partial(recipes.finder, ranked.measure, place.where, _how(session, found)),
     )
     _source(session, study, found)
     if len(place.queries) > 1:
@@ -121,8 +121,14 @@ def finder(session: Session, place: Place, study: Study) -> None:
         _kinship(session, place, number)
 
 
-def _preset(session: Session) -> str | None:
-    return (session.specimen.loaded.card or {}).get("preset")
+def _how(session: Session, found: Basis) -> str:
+    """The lines that find the heads again."""
+    prompt = session.prompt
+    if found.kind == "glance":
+        return recipes.glance()
+    if worldly(session.specimen) is None:
+        return recipes.foreign(prompt.opening, prompt.closing)
+    return recipes.world(dials(session.specimen))
 
 
 def _measure(words: Words, known: list[str]) -> str:
@@ -139,7 +145,7 @@ def _definition(session: Session, ranked: Ranking) -> None:
     """What the score is, in a sentence and as a formula."""
     words = session.words
     about, formula = words(f"heads.measure.{ranked.measure}.about"), words(f"heads.measure.{ranked.measure}.formula")
-    st.html(f'<p class="v-promise">{html.escape(about)} <code>{html.escape(formula)}</code></p>')
+    st.html(f'<p class="v-promise">{html.escape(about)}<br><code>{html.escape(formula)}</code></p>')
 
 
 def chosen(session: Session, place: Place, ranked: Ranking) -> int:
@@ -210,8 +216,8 @@ def _written(words: Words, ranked: Ranking, score: float) -> str:
 
 def nats(words: Words, effect: Effect) -> str:
     """What was lost, with its sign and its standard error."""
-    sign = "+" if effect.nats > 0 else ""
-    return f"{sign}{words.number(round(effect.nats, 4) + 0.0, 4)} ± {words.number(effect.error, 4)}"
+    rounded = round(effect.nats, 4) + 0.0
+    return f"{'+' if rounded > 0 else ''}{words.number(rounded, 4)} ± {words.number(effect.error, 4)}"
 
 
 def in_words(words: Words, ranked: Ranking) -> str:
@@ -314,15 +320,15 @@ def _map(session: Session, place: Place, number: int) -> None:
     st.subheader(words("heads.map.heading", layer=layer + 1, head=head + 1))
     with st.container(horizontal=True, gap="medium", vertical_alignment="center", key="heads-doors"):
         st.toggle(words("heads.map.sink"), **state.bind(SINK))
-        at = cell(reading)
         st.button(words("heads.map.attention"), key="heads-attention", type="tertiary", on_click=_to_attention, args=(place, layer, head))
-        door(session, f"{place.where.site(layer, 'pattern')}[{head},{at[0]},{at[1]}]", "heads")
     if state.remember("heads.leaving", list):
         state.forget("heads.leaving")
         st.switch_page(session.pages["attention"])
     left, right = st.columns([11, 10], gap="large")
     with left:
+        at = cell(reading)
         _one_map(session, place, reading, at)
+        door(session, f"{place.where.site(layer, 'pattern')}[{head},{at[0]},{at[1]}]", "heads")
     with right:
         _relatives(session, place, number)
 
@@ -424,9 +430,18 @@ def _kinship(session: Session, place: Place, number: int) -> None:
     words = session.words
     st.header(words("heads.likeness.heading"))
     say = {kind: words(f"heads.likeness.kinds.{kind}") for kind in ("looks", "says")}
-    st.segmented_control(words("heads.likeness.kind"), list(say), format_func=say.__getitem__, required=True, **state.bind(KIN))
-    found = alike(session, place)
-    st.caption(" ".join([words(f"heads.likeness.about_{found.kind}"), _bounded(words, place, found)]).strip())
+    left, right = st.columns([13, 8], gap="large")
+    with right:
+        st.segmented_control(words("heads.likeness.kind"), list(say), format_func=say.__getitem__, required=True, **state.bind(KIN))
+        found = alike(session, place)
+        st.markdown(" ".join([words(f"heads.likeness.about_{found.kind}"), _bounded(words, place, found)]).strip())
+        st.caption(words("heads.likeness.order"))
+    with left:
+        _matrix(session, place, found, number)
+
+
+def _matrix(session: Session, place: Place, found: Likeness, number: int) -> None:
+    words = session.words
     order = np.array(found.order)
     labels = tuple(named(each, found.heads) for each in found.order)
     values = 1 - found.distances[np.ix_(order, order)]
@@ -469,10 +484,8 @@ def _pairs(found: Likeness) -> list[tuple[int, int]]:
 
 def _closest(words: Words, found: Likeness) -> str:
     (one, other), *_ = _pairs(found) or [(0, 0)]
-    first, second = found.order[0], found.order[-1]
-    ends = {"first": named(first, found.heads), "last": named(second, found.heads)}
     share = words.percent(1 - found.distances[one, other])
-    return words("heads.likeness.reading", one=named(one, found.heads), other=named(other, found.heads), share=share, **ends)
+    return words("heads.likeness.reading", one=named(one, found.heads), other=named(other, found.heads), share=share)
 
 
 def _kin_table(words: Words, found: Likeness, pairs: list[tuple[int, int]]) -> pd.DataFrame:

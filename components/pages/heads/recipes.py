@@ -3,44 +3,57 @@
 from __future__ import annotations
 
 from model.analysis.places import Where
+from model.text.world import Dials
 
 
 def _place(where: Where) -> str:
     return f'Where("{where.stack}", "{where.branch}")'
 
 
-def finder(measure: str, where: Where, kind: str, preset: str | None) -> str:
-    """Every head's score, and what silencing it adds to the loss."""
-    dials = "None" if preset is None else f'session.read("{preset}").dials'
-    found = {
-        "glance": ["from model.analysis.heads import glance", "", "heads = glance(trace)"],
-        "foreign": [
-            "from model.analysis.head_probes import plain",
-            "from model.analysis.heads import search",
-            "",
-            "*_, last = search(model, plain(model.config, tuple(ids), tuple(source), getattr(tokenizer, 'blank', None)))",
-            "heads = last.heads",
-        ],
-    }.get(kind) or [
-        "from model.analysis.heads import find",
-        "from model.training import session",
+def glance() -> str:
+    """Where every head looks in this text."""
+    return "from model.analysis.heads import glance\n\nheads = glance(trace)"
+
+
+def foreign(opening: int, closing: int) -> str:
+    """Every head of a model that cannot read the micro-world, silenced."""
+    lines = [
+        "from model.analysis.head_probes import plain",
+        "from model.analysis.heads import search",
         "",
-        f"heads = find(model, tokenizer, {dials})  # about half a minute",
+        "blank = getattr(tokenizer, 'blank', None)",
+        f"*_, last = search(model, plain(model.config, tuple(ids), tuple(source), blank, {opening}, {closing}))",
+        "heads = last.heads",
     ]
+    return "\n".join(lines)
+
+
+def world(dials: Dials | None) -> str:
+    """Every head of a model that reads the micro-world, silenced over texts of that world's `dials`."""
+    usual = dials is None or dials == Dials()
+    lines = [
+        "from model.analysis.heads import find",
+        *([] if usual else ["from model.text.world import Dials"]),
+        "",
+        f"heads = find(model, tokenizer{'' if usual else f', {dials!r}'})  # about half a minute",
+    ]
+    return "\n".join(lines)
+
+
+def finder(measure: str, where: Where, how: str) -> str:
+    """Every head's score, and what silencing it adds to the loss; `how` are the lines that find `heads`."""
     name = f"{measure} token" if measure in ("previous", "first", "current", "duplicate") else measure
     score = f"head.{measure}" if measure in ("distance", "entropy") else f'head.scores["{name}"]'
     effect = "first token" if measure in ("distance", "entropy") else name
-    silenced = [
-        f'numbers |= {{"effect": np.array([head.effects["{effect}"].nats for head in heads])}}',
-        f'numbers |= {{"error": np.array([head.effects["{effect}"].error for head in heads])}}',
-    ]
+    effects = f'[head.effects["{effect}"] for head in heads if head.effects]'
     lines = [
         "import numpy as np",
         "from model.analysis.places import Where",
-        *found,
+        how,
         f"heads = [head for head in heads if head.where == {_place(where)}]",
+        f"effects = {effects}",
         f'numbers = {{"score": np.array([{score} for head in heads])}}',
-        *([] if kind == "glance" else silenced),
+        'numbers |= {"effect": np.array([each.nats for each in effects]), "error": np.array([each.error for each in effects])}',
     ]
     return "\n".join(lines)
 

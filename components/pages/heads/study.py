@@ -21,6 +21,7 @@ from model.analysis.head_probes import Question, Skill, plain, questions
 from model.analysis.heads import Head, Progress, glance, search
 from model.text.published import PublishedTokenizer
 from model.text.tokenizer import Tokenizer
+from model.text.world import Dials
 from model.training.session import read
 
 SHIPPED: tuple[Path, ...] = (checkpoints.EMBEDDED, checkpoints.MASKED, checkpoints.TRANSLATOR)
@@ -66,12 +67,18 @@ def subject(session: Session) -> Hashable:
     return specimen.id if worldly(specimen) else (specimen.id, prompt.ids, prompt.source_ids)
 
 
+def dials(specimen: Specimen) -> Dials | None:
+    """How the world was set that this model was trained on; `None` where nobody wrote it down."""
+    preset = (specimen.loaded.card or {}).get("preset")
+    return None if preset is None else read(preset).dials
+
+
 def sets(session: Session) -> Mapping[Skill, Sequence[Question]]:
     """What the heads of the model on show are asked."""
     specimen, prompt = session.specimen, session.prompt
-    tokenizer, preset = worldly(specimen), (specimen.loaded.card or {}).get("preset")
+    tokenizer = worldly(specimen)
     if tokenizer is not None:
-        return questions(specimen.config, tokenizer, None if preset is None else read(preset).dials)
+        return questions(specimen.config, tokenizer, dials(specimen))
     blank = specimen.loaded.tokenizer.blank if specimen.loaded.tokenizer else None
     return plain(specimen.config, prompt.ids, prompt.source_ids, blank, prompt.opening, prompt.closing)
 
