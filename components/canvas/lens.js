@@ -175,11 +175,12 @@ class Lens extends Matrix {
     this.frame.classList.remove("held");
   }
 
-  /** The wheel zooms where the pointer was put on the map; whoever scrolls the page across it goes on scrolling. */
+  /** The wheel zooms a map too small to be read, where the pointer was put on it; whoever scrolls the page across it goes on scrolling. */
   wheel(event) {
     if (!this.map) return;
     const {x, y} = this.spot(event), passing = event.timeStamp - this.wheeled < PATIENCE || !this.ready;
-    const outwards = event.deltaY > 0 && this.zoom === 1, ours = this.cellAt(x, y) && (event.ctrlKey || event.metaKey || !(passing || outwards));
+    const nothing = (event.deltaY > 0 && this.zoom === 1) || this.least >= READABLE;
+    const ours = this.cellAt(x, y) && (event.ctrlKey || event.metaKey || !(passing || nothing));
     if (!ours) return void (this.wheeled = event.timeStamp);
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 30 : 1;

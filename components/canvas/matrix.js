@@ -2,7 +2,7 @@
 // Two sheets lie on each other: the cells, painted once per map, and the labels and marks, painted at every move.
 
 const LABEL = 13, SLANT = Math.PI / 4, TITLE = 20;
-const LARGEST = 64, FOOT = 66, RAIL = 8;
+const LARGEST = 64, READABLE = 30, FOOT = 66, RAIL = 8; // CSS pixels: the widest cell, one with room for its number, what stands below
 
 class Matrix {
   /** `frame` holds two canvases and takes the keys; `preview(cell | null)` and `choose(cell)` get {row, column}. */
@@ -103,7 +103,7 @@ class Matrix {
     pen.putImageData(image, Math.round(this.left * ratio), Math.round(this.top * ratio));
     this.paintBlocked(pen);
     if (cell >= 14) this.paintGaps(pen);
-    if (cell >= 30 && grain === 1) this.paintNumbers(pen);
+    if (cell >= READABLE && grain === 1) this.paintNumbers(pen);
     if (map.margin) this.paintMargin(pen);
   }
 

@@ -269,7 +269,8 @@ class Theatre {
     this.gains.replaceChildren(...(exact ? this.gained(exact, now) : []));
     const sink = fill(words.sink_note, {share: percent(sinks[now.layer][now.head], language)});
     const small = this.matrix.cell * (window.devicePixelRatio || 1) < 1 ? ` ${words.pooled}` : "";
-    this.note.textContent = `${sink}${small} ${words.zoom_hint}`;
+    const hint = this.matrix.least < READABLE ? ` ${words.zoom_hint}` : "";
+    this.note.textContent = sink + small + hint;
   }
 
   /** What the key under the pointer, or the chosen one, is given by all who look at it. */
