@@ -176,6 +176,11 @@ class Attention:
     head_norm: bool = False
     reach: Reach = field(default_factory=Everywhere)
 
+    @property
+    def window(self) -> int | None:
+        """How many tokens a query sees at most, itself among them; `None` where there is no such bound."""
+        return self.reach.window if isinstance(self.reach, Sliding) else None
+
     def __post_init__(self) -> None:
         _at_least("attention.heads", self.heads, 1)
         _at_least("attention.kv_heads", self.kv_heads, 1)

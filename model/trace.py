@@ -17,7 +17,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from model.config import Config, EncoderDecoder, Kind, Sliding
+from model.config import Config, EncoderDecoder, Kind
 from model.errors import Refusal
 from model.layers.frame import Maps, Watch, own_mask
 from model.memory import keep_freed_memory
@@ -215,8 +215,7 @@ def _wanted(name: str, keep: tuple[str, ...]) -> bool:
 
 def _own(config: Config, kind: Kind, length: int, device: torch.device) -> Tensor:
     """The mask a stack has of its own: (T, T) bool."""
-    reach = config.attention.reach
-    return own_mask(kind, reach.window if isinstance(reach, Sliding) else None, length, length, device)
+    return own_mask(kind, config.attention.window, length, length, device)
 
 
 _MEANINGS = {

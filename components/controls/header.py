@@ -93,7 +93,7 @@ def _model(words: Words) -> None:
         st.html(f'<p class="v-model">{html.escape(choices[""])}</p>', width="content")
         return
     shown = state.bind(MODEL, shown="" if missing() else state.get(MODEL))
-    st.selectbox(words("shell.model.label"), list(choices), format_func=choices.__getitem__, label_visibility="collapsed", width=250, **shown)
+    st.selectbox(words("shell.model.label"), list(choices), format_func=choices.__getitem__, label_visibility="collapsed", width=340, **shown)
 
 
 def _title(words: Words, offer: Offer) -> str:

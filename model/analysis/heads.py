@@ -16,7 +16,7 @@ from torch import Tensor
 from model.analysis import head_probes
 from model.analysis.head_probes import COUNTS, Link, Question, Skill, questions
 from model.analysis.places import Where, places
-from model.config import Config, Kind, Sliding
+from model.config import Config, Kind
 from model.errors import Refusal
 from model.layers.frame import Memory, Watch, frame, own_mask
 from model.tap import Tap, ignore, under
@@ -447,8 +447,8 @@ def _sight(model: Transformer, asked: Batch, kind: Kind) -> Tensor:
     """Who may look at whom in a stack: (N, T, T) bool."""
     if kind != model.config.main:
         return asked.source_real[:, None, :].expand(-1, asked.source.shape[1], -1)
-    reach, length = model.config.attention.reach, asked.ids.shape[1]
-    return own_mask(kind, reach.window if isinstance(reach, Sliding) else None, length, length) & asked.real[:, None, :]
+    length = asked.ids.shape[1]
+    return own_mask(kind, model.config.attention.window, length, length) & asked.real[:, None, :]
 
 
 def _across(asked: Batch) -> Tensor:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.config import Encoder, Positions, Sliding
+from model.config import Encoder, Positions
 from model.errors import Refusal
 from model.layers.frame import own_mask
 from model.text.rows import table
@@ -57,8 +57,7 @@ def elsewhere(model: Transformer, ids: Sequence[int], starts: Sequence[int], sou
 @torch.inference_mode()
 def _read_from(model: Transformer, ids: Sequence[int], start: int, source: Sequence[int]) -> Tensor:
     """Logits (T, V) of a text that begins at `start`."""
-    reach = model.config.attention.reach
-    window = reach.window if isinstance(reach, Sliding) else None
+    window = model.config.attention.window
     mask = torch.zeros(start + len(ids), start + len(ids), dtype=torch.bool)
     mask[start:, start:] = own_mask(model.config.main, window, len(ids), len(ids))
     memory = model.encode(torch.tensor([list(source)])) if source else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from model.config import Config, EncoderDecoder, GatedMlp, Kind, LayerNorm, Narrow, Parallel, Sliding, Transformed
+from model.config import Config, EncoderDecoder, GatedMlp, Kind, LayerNorm, Narrow, Parallel, Transformed
 from model.cost.weights import parameters
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "int4"]
@@ -32,8 +32,8 @@ def cache_bytes_per_token(config: Config, precision: Precision = "fp32") -> int:
 def cache_bytes(config: Config, length: int, batch: int = 1, precision: Precision = "fp32", source: int | None = None) -> int:
     """The KV cache of `batch` texts of `length` tokens. Where attention slides, tokens behind the window are let go (Jiang et al. 2023,
     arXiv:2310.06825, section 2); an encoder–decoder also keeps those of its source, as long as the text unless told."""
-    reach, crosses = config.attention.reach, isinstance(config.form, EncoderDecoder)
-    kept = min(length, reach.window) if isinstance(reach, Sliding) else length
+    window, crosses = config.attention.window, isinstance(config.form, EncoderDecoder)
+    kept = length if window is None else min(length, window)
     read = (length if source is None else source) if crosses else 0
     numbers = 2 * config.depths.get("decoder", 0) * config.attention.kv_heads * config.attention.size
     return _bytes(batch * (kept + read) * numbers, precision)

@@ -14,7 +14,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from model.config import Config, Rotary, Serial, Sliding
+from model.config import Config, Rotary, Serial
 from model.layers.attention import Attention, CrossAttention
 from model.layers.block import Block
 from model.layers.embedding import Embedding
@@ -247,10 +247,10 @@ def offsets(stack: Stack, length: int, like: Tensor, *, windowed: bool) -> Tenso
     """What the last of `length` tokens finds added to its scores, by distance, the farthest first: (G, H / G, length); where it is
     `windowed`, minus infinity beyond the model's own reach. `None` where nothing is added."""
     config = stack.config
-    heads, groups, reach = config.attention.heads, config.attention.kv_heads, config.attention.reach
+    heads, groups, window = config.attention.heads, config.attention.kv_heads, config.attention.window
     bias = stack.bias(1, length, like)
-    if windowed and isinstance(reach, Sliding):
-        far = ~own_mask("decoder", reach.window, 1, length, like.device)
+    if windowed and window is not None:
+        far = ~own_mask("decoder", window, 1, length, like.device)
         bias = (like.new_zeros(heads, 1, length) if bias is None else bias).masked_fill(far, -math.inf)
     return None if bias is None else bias.detach().view(groups, heads // groups, length)
 

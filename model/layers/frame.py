@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from model.config import Config, Kind, Rotary, Sliding
+from model.config import Config, Kind, Rotary
 from model.layers.past import Past
 from model.layers.positions import rotation
 
@@ -89,8 +89,7 @@ def frame(
 ) -> Frame:
     """The frame of one pass of `queries` tokens through a stack of this kind, its floating-point values like `like`."""
     start = past.length if past else 0
-    keys, reach = start + queries, config.attention.reach
-    window = reach.window if isinstance(reach, Sliding) else None
+    keys, window = start + queries, config.attention.window
     allowed = _spread(mask) if mask is not None else None
     return Frame(
         causal=mask is None and start == 0 and kind == "decoder" and window is None,

@@ -16,7 +16,6 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from model.config import Sliding
 from model.errors import Refusal
 from model.layers.frame import own_mask
 from model.memory import keep_freed_memory
@@ -191,8 +190,8 @@ def answer(model: Transformer, batch: Batch) -> Tensor:
     """The logits (B, T, vocabulary) of what a batch reads: texts that share a row are kept apart, a source goes through the encoder."""
     if batch.texts is None:
         return model(batch.ids)
-    stack, reach = model.config.main, model.config.attention.reach
-    own = own_mask(stack, reach.window if isinstance(reach, Sliding) else None, batch.ids.shape[1], batch.ids.shape[1], batch.ids.device)
+    length = batch.ids.shape[1]
+    own = own_mask(model.config.main, model.config.attention.window, length, length, batch.ids.device)
     source, memory = batch.source, None
     if source is not None:
         memory = model.encode(source.ids, mask=together(source.texts, source.texts), across=together(batch.texts, source.texts))

@@ -57,8 +57,16 @@ def serving(app_file: Path = ROOT / "app.py", *asked: str) -> Iterator[Server]:
             _await(f"http://localhost:{port}/_stcore/health", process, log)
             yield Server(f"http://localhost:{port}", process.pid)
         finally:
-            process.terminate()
-            process.wait(10)
+            _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _await(health: str, process: subprocess.Popen[bytes], log: IO[str]) -> None:

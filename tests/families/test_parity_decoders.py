@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from model.config import Sliding
 from model.layers.frame import own_mask
 from model.trace import Trace, Tracer
 from model.verbs import check
@@ -152,8 +151,7 @@ def test_padding_changes_nothing_for_what_is_real(pair: Pair, side: str) -> None
     places = (real.cumsum(-1) - 1).clamp_min(0)
     told = {"position_ids": places} if pair.theirs.config.model_type == "gpt2" else {}
     theirs = pair.theirs(ids, attention_mask=real.long(), output_attentions=True, **told)
-    reach = pair.ours.config.attention.reach
-    mask = own_mask("decoder", reach.window if isinstance(reach, Sliding) else None, 23, 23) & real[:, None]
+    mask = own_mask("decoder", pair.ours.config.attention.window, 23, 23) & real[:, None]
     seen: dict[str, Tensor] = {}
     ours = pair.ours(ids, mask=mask, places=places, tap=lambda name, value: seen.setdefault(name, value))
     assert far(ours[real], theirs.logits[real]) < CLOSE
