@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import pytest
+import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components import state
+from components.controls import arithmetic
 from components.controls.arithmetic import CELL, LONGEST, TRAIL
 from model.analysis.derivation import Number, Place
 from model.config import Config, EncoderDecoder
@@ -56,3 +62,31 @@ def test_a_forged_trail_is_refused(forged: str) -> None:
 )
 def test_a_leaf_is_what_stands_there_in_any_layer(site: str, place: Place) -> None:
     assert Place.of(site, Config(form=EncoderDecoder())) == place
+
+
+# ---------------------------------------------------------------- walking
+
+
+@pytest.fixture
+def walker() -> Iterator[None]:
+    streamlit.session_state.clear()
+    yield
+    streamlit.session_state.clear()
+
+
+def test_a_walk_goes_back_to_any_step_and_forgets_the_oldest(walker: None) -> None:
+    numbers = [Number("logits", (step, 0)) for step in range(LONGEST + 3)]
+    for here, to in pairwise(numbers):
+        arithmetic.follow(here, to)
+    assert state.get(CELL) == numbers[-1]
+    assert state.get(TRAIL) == tuple(numbers[-1 - LONGEST : -1])
+    arithmetic.back(5)
+    assert (state.get(CELL), len(state.get(TRAIL))) == (numbers[-1 - LONGEST + 5], 5)
+
+
+def test_coming_from_another_picture_begins_a_new_trail_and_is_known_for_a_while(walker: None) -> None:
+    arithmetic.follow(Number("logits", (0, 0)), Number("decoder.norm", (0, 0)))
+    assert arithmetic.arrived() == 0
+    arithmetic.start(Number("logits", (1, 1)))
+    assert state.get(TRAIL) == ()
+    assert arithmetic.arrived() > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from components import state
@@ -11,7 +13,10 @@ from model.errors import Refusal
 
 LONGEST = 40
 """How many steps back a link remembers; the oldest are forgotten first."""
+JUST_NOW = 10.0
+"""Seconds."""
 _LIMIT = 4_096
+_ARRIVED = "arithmetic.arrived"
 
 
 def _numbers(given: str) -> tuple[Number, ...]:
@@ -27,10 +32,23 @@ TRAIL: state.Field[tuple[Number, ...]] = state.Field("i.trail", (), _numbers, la
 FIELDS = (CELL, TRAIL)
 
 
-def start(number: Number | None) -> None:
-    """Stand before a number (`None`: the one the page opens with), with no way back."""
+def start(number: Number) -> None:
+    """Come to a number from another picture: there is no way back on the trail, and the page brings the reader to it."""
+    stand(number)
+    state.forget(_ARRIVED)
+    state.remember(_ARRIVED, time.monotonic)
+
+
+def stand(number: Number | None) -> None:
+    """Stand before a number (`None`: the one the page opens with), with no way back on the trail."""
     state.put(CELL, number)
     state.reset(TRAIL)
+
+
+def arrived() -> float:
+    """When the reader came from another picture; 0 unless that was just now."""
+    when = state.remember(_ARRIVED, float)
+    return when if time.monotonic() - when < JUST_NOW else 0.0
 
 
 def follow(here: Number, to: Number) -> None:

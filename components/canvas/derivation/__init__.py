@@ -69,10 +69,11 @@ class Sheet:
     column: str
     ways: tuple[Number, ...]
     steps: int
+    arrived: float
 
 
-def sheet(teller: Teller, derivation: Derivation, trail: tuple[Number, ...]) -> Sheet:
-    """Lay a derivation out."""
+def sheet(teller: Teller, derivation: Derivation, trail: tuple[Number, ...], arrived: float = 0.0) -> Sheet:
+    """Lay a derivation out; `arrived` says when the reader came to it from elsewhere, 0 if not just now."""
     writer = Writer(teller)
     listed = derivation.listed(LISTED)
     rows = tuple(writer.row(derivation, term) for term in listed)
@@ -96,6 +97,7 @@ def sheet(teller: Teller, derivation: Derivation, trail: tuple[Number, ...]) -> 
         column=teller.words("derivation.column.share" if isinstance(derivation.closing, Share) else "derivation.column.adds"),
         ways=tuple(writer.ways),
         steps=len(trail),
+        arrived=arrived,
     )
 
 
@@ -145,7 +147,7 @@ class Writer:
             case Number() as number:
                 follow = len(self.ways)
                 self.ways.append(number)
-                return Operand(f"{letter}{self._index(number)}", value, self.teller.place(number), str(number), follow)
+                return Operand(f"{letter}{self.teller.subscript(number)}", value, self.teller.place(number), str(number), follow)
             case Weight() as weight:
                 index = ",".join(map(str, weight.index))
                 return Operand(f"{letter}[{index}]", value, self.words("derivation.weight"), str(weight), None)
@@ -155,15 +157,6 @@ class Writer:
     def _own(self, derivation: Derivation, term: Term) -> bool:
         source = term.factors[0].source
         return isinstance(source, Number) and source.index[-1] == derivation.number.index[-1]
-
-    def _index(self, number: Number) -> str:
-        """What tells a number from its neighbours: the dimension, or the token asked."""
-        axis = self.teller.axes(number)[-1]
-        if axis.meaning == "key":
-            return f" “{self.teller.token(axis.about, number.index[-1])}”"
-        middle = self.teller.axes(number)[-2]
-        token = f" “{self.teller.token(middle.about, number.index[-2])}”" if middle.meaning == "key" else ""
-        return f"[{number.index[-1]}]{token}"
 
 
 def _finite(amount: float) -> float | None:

@@ -171,7 +171,16 @@ def _normed(words: Words, derivation: Derivation) -> tuple[str, ...]:
     size = "σ" if row.mean is not None else "RMS"
     mean = "" if row.mean is None else f"μ = {words.number(row.mean)};  "
     root = f"{mean}{size} = √({words.number(row.square)} + {words.number(row.eps)}) = {words.number(1 / row.factor)}"
-    return root, f"{_written(words, derivation)} = {words.number(derivation.value)}"
+    *shift, own = sorted(derivation.terms, key=_holds_number)
+    divided = f"{words.number(own.factors[0].value)} ÷ {words.number(1 / row.factor)}"
+    if row.mean is not None:
+        divided = f"({words.number(own.factors[0].value)} − {bracketed(words, row.mean)}) ÷ {words.number(1 / row.factor)}"
+    plus = "".join(f" + {bracketed(words, term.amount)}" for term in shift if len(term.factors) == 1)
+    return root, f"{divided} × {bracketed(words, own.factors[-1].value)}{plus} = {words.number(derivation.value)}"
+
+
+def _holds_number(term: Term) -> bool:
+    return isinstance(term.factors[0].source, Number)
 
 
 def _written(words: Words, derivation: Derivation) -> str:

@@ -42,8 +42,14 @@ class Teller:
         """A site, whatever the number in it."""
         place = Place.of(site, self.config)
         name = self.words(f"derivation.name.{key(place.leaf)}")
-        layer = self.words("derivation.place.layer", layer=place.layer + 1) + " · " if ".blocks." in site else ""
-        return f"{self._stack(site)}{layer}{name}"
+        layer = [self.words("derivation.place.layer", layer=place.layer + 1)] if ".blocks." in site else []
+        return " · ".join([*self._stack(site), *layer, name])
+
+    def subscript(self, number: Number) -> str:
+        """What tells a number from its neighbours: the dimension, the token asked, or both."""
+        *_, middle, last = ((axis, at) for axis, at in zip(self.axes(number), number.index, strict=True))
+        named = [f" “{self.token(axis.about, at)}”" for axis, at in (middle, last) if axis.meaning == "key"]
+        return ("" if last[0].meaning == "key" else f"[{last[1]}]") + "".join(named)
 
     def axes(self, number: Number) -> tuple[Axis, ...]:
         """What its indices count."""
@@ -75,13 +81,13 @@ class Teller:
         parts = [self.words("derivation.place.layer", layer=place.layer + 1)] if ".blocks." in number.site else []
         if axes[0].meaning in ("head", "group"):
             parts.append(self.words(f"derivation.place.{axes[0].meaning}", head=number.index[0] + 1))
-        where = self._stack(number.site) + ", ".join(parts)
+        where = ", ".join([*self._stack(number.site), *parts])
         return where[:1].upper() + where[1:] + ": " if where else ""
 
-    def _stack(self, site: str) -> str:
+    def _stack(self, site: str) -> list[str]:
+        """Which of two stacks; nothing where there is but one."""
         stack = site.partition(".")[0]
-        both = isinstance(self.config.form, EncoderDecoder) and stack in self.config.depths
-        return f"{stack}, " if both and ".blocks." in site else f"{stack}: " if both else ""
+        return [stack] if isinstance(self.config.form, EncoderDecoder) and stack in self.config.depths else []
 
 
 def key(leaf: str) -> str:

@@ -16,6 +16,7 @@ class Derivation {
   }
 
   receive(data) {
+    this.arrive(data.arrived);
     if (this.data?.revision === data.revision && this.data.place === data.place && this.data.value === data.value && this.data.words.back === data.words.back) return;
     this.data = data;
     this.rows = data.rows.map(row => this.row(row));
@@ -25,6 +26,12 @@ class Derivation {
     if (this.acted) (this.root.querySelector(".rows button") ?? this.back).focus({preventScroll: true});
     this.acted = false;
     this.root.dataset.painted = data.revision;
+  }
+
+  /** Whoever comes from another picture is brought here, once. */
+  arrive(at) {
+    if (at && at !== this.arrived) setTimeout(() => this.root.scrollIntoView({block: "start", behavior: "instant"}), 60);
+    this.arrived = at || this.arrived;
   }
 
   // ---------------------------------------------------------------- parts
@@ -59,6 +66,7 @@ class Derivation {
     const bar = make("div", `bar${this.data.signed ? "" : " shares"}`);
     bar.setAttribute("aria-hidden", "true");
     if (amount) bar.append(this.length(amount));
+    else if (amount === null) bar.style.visibility = "hidden";
     return make("li", own ? "own" : "", make("div", "operands", ...parts), bar, make("span", "amount", written));
   }
 

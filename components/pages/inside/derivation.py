@@ -7,6 +7,7 @@ import streamlit as st
 
 from components import compute, state
 from components.canvas.derivation import derivation, sheet
+from components.canvas.derivation.notation import letter
 from components.canvas.derivation.telling import Teller
 from components.canvas.plate import visible
 from components.controls import arithmetic
@@ -98,7 +99,7 @@ def derived(session: Session) -> None:
     exhibit(
         session,
         "derivation",
-        lambda: derivation(words, "derivation", sheet(teller, found, trail), follow, back),
+        lambda: derivation(words, "derivation", sheet(teller, found, trail, arithmetic.arrived()), follow, back),
         in_words(teller, found),
         lambda: terms(words, found),
         lambda: recipe(trace.model.config, number),
@@ -129,13 +130,13 @@ def picker(session: Session, trace: Trace, teller: Teller, number: Number) -> No
         def moved(site: str) -> Number:
             return Number(site, tuple(min(at, size - 1) for at, size in zip((*number.index, 0, 0), shape_of(trace, site), strict=False)))
 
-        bound = state.bind(SITE, then=lambda: arithmetic.start(moved(state.get(SITE))), shown=number.site)
+        bound = state.bind(SITE, then=lambda: arithmetic.stand(moved(state.get(SITE))), shown=number.site)
         st.selectbox(words("derivation.picker.site"), list(layout(config)), format_func=teller.site, **bound)
         axes = layout(config)[number.site]
         for column, (place, axis) in zip(st.columns(len(axes)), enumerate(axes), strict=True):
             with column:
                 _index(session, teller, number, place, axis, shape_of(trace, number.site)[place])
-        st.button(words("derivation.picker.open"), key="derivation-open", on_click=arithmetic.start, args=(None,), type="tertiary")
+        st.button(words("derivation.picker.open"), key="derivation-open", on_click=arithmetic.stand, args=(None,), type="tertiary")
 
 
 def _index(session: Session, teller: Teller, number: Number, place: int, axis: Axis, size: int) -> None:
@@ -143,7 +144,7 @@ def _index(session: Session, teller: Teller, number: Number, place: int, axis: A
     label, field = session.words(f"derivation.axis.{axis.meaning}"), AT[place]
 
     def moved() -> None:
-        arithmetic.start(Number(number.site, (*number.index[:place], min(state.get(field), size - 1), *number.index[place + 1 :])))
+        arithmetic.stand(Number(number.site, (*number.index[:place], min(state.get(field), size - 1), *number.index[place + 1 :])))
 
     bound = state.bind(field, then=moved, shown=number.index[place])
     if axis.meaning == "dimension" or size > SPELLED:
@@ -205,11 +206,17 @@ def in_words(teller: Teller, found: Derivation) -> str:
         case total:
             kind = total.operation if len(found.terms) > 1 or total.operation in ("copy", "lookup", "norm") else "single"
     told = {"place": teller.place(found.number), "value": words.number(found.value), "count": words.number(len(found.terms), 0)}
-    return words(f"derivation.reading.{kind}", first=_source(teller, first.factors[0]), amount=words.number(first.amount), **told)
+    return words(f"derivation.reading.{kind}", first=_first(teller, found, kind), amount=words.number(first.amount), **told)
 
 
-def _source(teller: Teller, factor: Factor) -> str:
-    return _low(teller.place(factor.source)) if isinstance(factor.source, Number) else _address(factor)
+def _first(teller: Teller, found: Derivation, kind: str) -> str:
+    """The largest term: of many its letters, of few the place of the number in it."""
+    factors = found.terms[0].factors
+    if kind in ("dot", "scores", "mix"):
+        letters = (letter(teller.config, factor) + teller.subscript(factor.source) for factor in factors if isinstance(factor.source, Number))
+        return " × ".join(letters) or _address(factors[0])
+    number = next((factor.source for factor in (*factors, *found.operands) if isinstance(factor.source, Number)), None)
+    return _low(teller.place(number)) if number else _address(factors[0])
 
 
 def _low(sentence: str) -> str:
