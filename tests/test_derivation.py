@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 import torch
 
-from model.analysis.derivation import BETWEEN, Derivation, Number, Weight, derive, layout, shape_of, value
+from model.analysis.derivation import BETWEEN, Derivation, Number, Place, Weight, derive, layout, shape_of, value
 from model.config import Config, EncoderDecoder
 from model.errors import Refusal
 from model.trace import Trace, Tracer, sites
@@ -35,6 +35,11 @@ def traced(config: Config) -> Trace:
 def places(config: Config) -> list[str]:
     """Every site of the first and of the last layers."""
     return [site for site in layout(config) if ".blocks.1." not in site or config.layers == 2]
+
+
+def between(config: Config) -> set[str]:
+    """The steps that no tap sees."""
+    return {site for site in layout(config) if Place.of(site, config).leaf in BETWEEN}
 
 
 def some(trace: Trace, site: str, count: int) -> list[Number]:
@@ -89,7 +94,7 @@ def test_every_way_back_from_a_logit_ends_where_nothing_is_left_to_follow(config
 
 @pytest.mark.parametrize("config", [config for config in EVERY if config.attention.kv_heads == 3], ids=told)
 def test_the_layout_is_that_of_the_models_own_sites_in_their_order(config: Config) -> None:
-    steps = {site for site in layout(config) if BETWEEN.keys() & {site, site.partition(".")[2], site.split(".", 3)[-1]}}
+    steps = between(config)
     ours = {site: tuple(("S" if axis.about else "T") if axis.size is None else axis.size for axis in axes) for site, axes in layout(config).items()}
     theirs = {site.name: site.shape[1:] for site in sites(Transformer(config))}
     assert [*theirs] == [site for site in ours if site not in steps]

@@ -13,11 +13,13 @@ from torch import Tensor
 from model import checkpoints
 from model.analysis.derivation import BETWEEN, Number, Place, code_of, derive, layout, lines, recipe, recompute, shape_of, shown, value
 from model.config import Config, EncoderDecoder
-from model.trace import LEAN, Trace, Tracer
+from model.families import FAMILIES
+from model.families.miniature import miniature
+from model.trace import LEAN, Trace, Tracer, sites
 from model.transformer import Transformer
 from tests.browser.reading import EMBEDDED
 from tests.configs import EVERY, told
-from tests.test_derivation import SOURCE, TEXT, configured, places, some, traced
+from tests.test_derivation import SOURCE, TEXT, between, close, configured, places, size, some, traced
 
 TELLING = [config for config in EVERY if config.attention.kv_heads == 3]
 
@@ -99,6 +101,23 @@ def test_every_site_has_code_that_names_its_tap(config: Config) -> None:
         source = shown(config, site)
         if leaf not in BETWEEN:
             assert f'tap("{names}"' in source or (names in ("norm1", "norm2") and 'tap(f"norm{which}"' in source), site
+
+
+# ---------------------------------------------------------------- every family
+
+
+DESIGNS = {miniature(next(iter(family.sizes.values())).config, vocabulary=61, width=32, context=48): family.name for family in FAMILIES}
+"""Every family's first size, shrunk."""
+
+
+@pytest.mark.parametrize("config", DESIGNS, ids=list(DESIGNS.values()))
+def test_every_design_in_miniature_adds_up_and_is_found_again(config: Config) -> None:
+    trace = traced(config)
+    assert [site.name for site in sites(trace.model)] == [site for site in layout(config) if site not in between(config)]
+    for site in layout(config):
+        derivation = derive(trace, some(trace, site, 1)[0])
+        assert close(derivation.worked, derivation.value, size(derivation)), site
+        assert recompute(trace, Number(site, ())).relative <= 1e-5, site
 
 
 # ---------------------------------------------------------------- the models that ship
