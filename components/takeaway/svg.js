@@ -292,7 +292,7 @@ class Writer {
   }
 
   own(node, style, box, into) {
-    this.box(style, box, into);
+    if (!node.matches("input:is([type=range], [type=checkbox], [type=radio])")) this.box(style, box, into);
     for (const side of ["::before", "::after"]) this.generated(node, side, box, into);
     if (node instanceof HTMLCanvasElement) this.canvas(node, box, into);
     else if (node instanceof SVGSVGElement) this.drawing(node, box, into);
