@@ -354,7 +354,7 @@ class Threads {
     const width = this.frame.clientWidth;
     if (!this.header || width <= 0) return;
     const now = this.shown(), sums = this.reckon(now);
-    this.locked = this.reckon({...this.choice, picked: this.choice.tokens.length ? new Set(this.choice.tokens) : null}).total;
+    this.locked = this.cursor && this.reckon({...this.choice, picked: this.choice.tokens.length ? new Set(this.choice.tokens) : null}).total;
     this.place = now.draw === "arcs" ? new Lines(this, width) : new Columns(this, width, now);
     this.frame.style.height = `${Math.min(this.place.height, TALL + HEAD)}px`;
     this.spacer.style.height = `${this.place.height}px`;
@@ -391,26 +391,16 @@ class Threads {
   }
 }
 
-/** Threads stroked lightest first; many of a colour and about a strength at once. `path(pen, thread)` lays one. */
+/** Threads stroked lightest first, as they are sorted; `path(pen, thread)` lays one. Each is a path of its own: one that crosses itself is slow. */
 function weave(pen, threads, hue, path, wide) {
   const crowd = Math.min(1, Math.max(0.3, Math.sqrt(120 / threads.length)));
-  for (let level = 1; level <= 10; level++) {
-    const paths = new Map();
-    for (const thread of threads) {
-      if (Math.min(10, Math.ceil(Math.sqrt(thread.weight) * 10)) !== level) continue;
-      const colour = hue(thread);
-      if (!paths.has(colour)) paths.set(colour, []);
-      paths.get(colour).push(thread);
-    }
-    const share = (level / 10) ** 2;
-    pen.lineWidth = Math.max(0.7, share * wide * crowd);
-    pen.globalAlpha = Math.min(1, 0.12 + 0.83 * (level / 10)) * crowd;
-    for (const [colour, group] of paths) {
-      pen.strokeStyle = colour;
-      pen.beginPath();
-      for (const thread of group) path(pen, thread);
-      pen.stroke();
-    }
+  for (const thread of threads) {
+    pen.lineWidth = Math.max(0.7, thread.weight * wide * crowd);
+    pen.globalAlpha = Math.min(1, 0.12 + 0.83 * Math.sqrt(thread.weight)) * crowd;
+    pen.strokeStyle = hue(thread);
+    pen.beginPath();
+    path(pen, thread);
+    pen.stroke();
   }
   pen.globalAlpha = 1;
 }
@@ -705,7 +695,10 @@ class Lines {
     if (!exact || total[at] < 0.01 || total[at] < 0.02 * most) return;
     pen.font = pen.font.replace(/^\S+px/, "11px");
     const told = this.view.value(total[at], now);
-    if (pen.measureText(told).width > box.wide + 10) return;
+    const wide = pen.measureText(told).width;
+    if (wide > box.wide + 2) return;
+    pen.fillStyle = PLATE.plate;
+    pen.fillRect(box.x + (box.wide - wide) / 2 - 1, box.top + LINE.token + 7, wide + 2, 12);
     pen.fillStyle = PLATE.dim;
     pen.fillText(told, box.x + box.wide / 2, box.top + LINE.token + 13);
   }
