@@ -6,7 +6,7 @@ Chips live in the link: each edit as `model.interventions` spells it, after `off
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from components import state
@@ -232,9 +232,9 @@ class Teller:
 
     def part(self, part: Part) -> str:
         """A part by its name: "layer 2, head 4, at token 5 “key”"."""
-        words, stack = self.words, self.words(f"change.stack.{part.stack}") + " · " if self.two else ""
+        stack = self.words(f"change.stack.{part.stack}") + " · " if self.two else ""
         positions = part.positions if isinstance(part, Spread) else ()
-        return stack + self._name(part) + (f", {self._tokens(part, positions)}" if positions else "") if words else ""
+        return stack + self._name(part) + (f", {self._tokens(part, positions)}" if positions else "")
 
     def _name(self, part: Part) -> str:
         say, layer = self.words, part.layer + 1
@@ -294,8 +294,3 @@ class Teller:
         """Another text, shortly: its words, or its tokens' numbers where they are not known."""
         told = self.spelled.get(prompt, str(prompt))
         return told if len(told) <= 40 else f"{told[:39]}…"
-
-
-def positions_told(positions: Sequence[int]) -> str:
-    """Positions counted from 1, as a person writes them."""
-    return ", ".join(str(at + 1) for at in positions)

@@ -38,7 +38,7 @@ CANVASES = {
     "attention": ("theatre", "threads", "ledger"),
     "layers": ("lens", "race", "pushes"),
     "inside": ("flow", "derivation"),
-    "change": ("change-parts", "change-chips", "change-text", "change-map-default", "change-map-changed", "change-map-difference", "change-grid"),
+    "change": ("change-parts", "change-chips", "change-text", "change-map-default", "change-map-changed", "change-map-difference"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze"),

@@ -187,13 +187,15 @@ def _settings(view: View, at: int, edit: Edit) -> None:
             _other(view, head, part.head, lambda head: changes.rewrite(at, Replace(part, Another(head)), f"head{at}"))
         case PaintRule(part, rule):
             _rule(view, at, part, rule)
+        case Silence(part) | Replace(part):
+            chosen = "silence" if isinstance(edit, Silence) else "mean" if isinstance(edit.by, Mean) else "zeros"
+            ways: dict[str, Edit] = {"silence": Silence(part), "zeros": Replace(part, Zeros()), "mean": Replace(part, Mean())}
+            ways["scale"] = Scale(part, HALF)
+            _choice(view, "way", list(ways), chosen, lambda name: changes.rewrite(at, ways[name]))
+        case PaintPattern():
+            st.caption(words("change.hand.painted"))
         case _:
             st.caption(words("change.hand.set"))
-    if isinstance(edit, Silence | Replace) and not isinstance(getattr(edit, "by", None), Another):
-        chosen = "silence" if isinstance(edit, Silence) else "mean" if isinstance(edit.by, Mean) else "zeros"
-        ways: dict[str, Edit] = {"silence": Silence(edit.part), "zeros": Replace(edit.part, Zeros()), "mean": Replace(edit.part, Mean())}
-        ways["scale"] = Scale(edit.part, HALF)
-        _choice(view, "way", list(ways), chosen, lambda name: changes.rewrite(at, ways[name]))
 
 
 def _slider(view: View, name: str, value: float, ends: tuple[float, float], then: Callable[[float], None]) -> None:

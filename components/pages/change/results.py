@@ -318,7 +318,7 @@ def written(view: View) -> None:
     st.slider(words("change.written.tokens"), 0, 48, **state.bind(TOKENS))
     start = prompt.given if view.two else prompt.ids
     tokens = min(state.get(TOKENS), max(1, PASSES // len(start)), max(0, specimen.config.context - len(start)))
-    if tokens < state.get(TOKENS):
+    if 0 < tokens < state.get(TOKENS):
         page.note(view.session, words("change.written.bounded", tokens=tokens))
     edits = changes.effective(changes.chips(), view.model, Given(start, view.given.source))
     if len(edits) < len(view.edits):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
@@ -159,6 +158,3 @@ def _others(edit: Edit) -> tuple[Given, ...]:
 def bare(part: Part) -> Part:
     """A part at all positions."""
     return part.only_at() if isinstance(part, Spread) else part
-
-
-Draw = Callable[[View], None]
