@@ -614,7 +614,8 @@ class Scenes {
     pen.strokeStyle = PLATE.mark;
     pen.lineWidth = 1.5;
     pen.strokeRect(size.x - 1, size.y + row * side - 0.5, size.width + 2, Math.max(side, 2) + 1);
-    this.say(pen, header.words.keys, size.x, size.y - 10, {size: SMALL, room: box.width});
+    const pooled = block > 1 ? ` · ${fill(header.words.pooled, {block})}` : "";
+    this.say(pen, header.words.keys + pooled, size.x, size.y - 10, {size: SMALL, room: box.width + 10});
     pen.save();
     pen.translate(size.x - 10, size.y + size.height);
     pen.rotate(-Math.PI / 2);

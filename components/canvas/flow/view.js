@@ -61,11 +61,11 @@ class Flow {
     this.received = told;
     const [codes, bytes] = await Promise.all(parts.map(inflate));
     if (this.received !== told) return;
-    const fresh = header.serial !== this.header?.serial;
+    const fresh = header.serial !== this.header?.serial, elsewhere = this.choice?.place !== header.choice.place;
     this.choice = fresh ? {...header.choice} : {...this.choice, at: header.choice.at, source: header.choice.source};
     this.header = header;
     this.numbers = new Numbers(header, codes, new Float32Array(bytes.buffer));
-    if (fresh) Object.assign(this, {focus: ["model", "vector"].includes(this.level) ? null : {item: 0, part: -1}, cell: 0});
+    if (fresh && elsewhere) Object.assign(this, {focus: ["model", "vector"].includes(this.level) ? null : {item: 0, part: -1}, cell: 0});
     this.cell = Math.min(this.cell, Math.max(0, (this.opened()?.length ?? 1) - 1));
     this.stage.setAttribute("aria-label", header.words.aria);
     this.buttons();
