@@ -151,6 +151,16 @@ def test_the_code_and_the_same_once_more_stand_behind_their_buttons(opened: Call
     assert "Largest difference from the pass:" in said(app)
 
 
+def test_attentions_cell_has_a_door_to_its_arithmetic(opened: Callable[..., AppTest]) -> None:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for name, given in {"lang": "en", "a.layer": "2", "a.head": "2", "a.row": "4", "a.column": "3"}.items():
+        app.query_params[name] = given
+    app.run().button(key="arithmetic-attention").click().run()
+    assert not app.exception
+    assert drawn(app)["address"] == "decoder.blocks.1.attn.pattern[1,3,2]"
+    assert drawn(app)["arrived"] > 0
+
+
 # ---------------------------------------------------------------- the sheet
 
 
