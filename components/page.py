@@ -154,8 +154,16 @@ def exhibit(
 
 
 def _numbers(session: Session, key: str, frame: DataFrame) -> None:
-    st.dataframe(frame, hide_index=True, height=min(38 + 35 * max(len(frame), 1), 320), key=f"table-{key}")
+    st.dataframe(_sorted(session, key, frame), hide_index=True, height=min(38 + 35 * max(len(frame), 1), 320), key=f"table-{key}")
     _file(session.words("shell.numbers.download"), numbers.csv(frame), f"vitrine-{key}.csv", "text/csv", f"csv-{key}", width="content")
+
+
+def _sorted(session: Session, key: str, frame: DataFrame) -> DataFrame:
+    """The table by the column the reader chose: Streamlit's own heads sort for a pointer only."""
+    ways: list[tuple[int, int] | None] = [None, *((column, way) for column in range(len(frame.columns)) for way in (1, -1))]
+    named = lambda at: session.words("takeaway.listed") if at is None else f"{frame.columns[at[0]]} {'↑' if at[1] == 1 else '↓'}"  # noqa: E731
+    chosen = st.selectbox(session.words("takeaway.sort"), ways, format_func=named, key=f"sort-{key}", width=320)
+    return frame if chosen is None or chosen[0] >= len(frame.columns) else numbers.ordered(frame, *chosen)
 
 
 def _files(session: Session, key: str, frame: DataFrame) -> None:

@@ -36,3 +36,10 @@ def test_a_csv_reads_back_as_it_was() -> None:
     back = pd.read_csv(io.BytesIO(numbers.csv(TABLE)), keep_default_na=False)
     assert back["token"].tolist() == HOSTILE
     assert numbers.csv(TABLE).startswith(b"\xef\xbb\xbf")
+
+
+def test_a_table_sorts_by_any_column_both_ways_and_keeps_what_is_equal_in_order() -> None:
+    frame = pd.DataFrame({"token": ["b", "a", "b", "c"], "weight": [0.5, 2.0, 10.0, 0.5]})
+    assert numbers.ordered(frame, 0, 1).index.tolist() == [1, 0, 2, 3]
+    assert numbers.ordered(frame, 1, -1).index.tolist() == [2, 1, 0, 3]
+    assert numbers.ordered(TABLE, 0, -1).index.tolist()[-1] == 5

@@ -38,6 +38,13 @@ def array(values: NDArray[Any]) -> NDArray[Any]:
     return np.array(["" if value is None else str(value) for value in values], np.str_)
 
 
+def ordered(frame: DataFrame, column: int, way: int) -> DataFrame:
+    """A table by one of its columns, smallest first (`way` 1) or last (−1); what is equal stays in its order."""
+    values = array(frame.iloc[:, column].to_numpy())
+    _, rank = np.unique(values, return_inverse=True)
+    return frame.iloc[np.argsort(way * rank, kind="stable")]
+
+
 def packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     """Arrays as an NPZ file, whatever their names are."""
     file = io.BytesIO()
