@@ -70,7 +70,7 @@ def page(tab: Callable[..., Page]) -> Page:
 def test_the_way_from_the_logit_to_the_embedding_by_keyboard(page: Page) -> None:
     trace = traced(TEXT)
     assert sheet(page, "code") == f"logits[3,{int(trace.logits[3].argmax())}]"
-    before = painted(page, "derivation")
+    before, target, found = painted(page, "derivation"), "", 0.0
     page.locator(".st-key-derivation .rows button").first.focus()
     for wanted in WAY:
         target = reach(page, wanted)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from playwright.sync_api import Page, expect
 
 from model.analysis import embedding
@@ -35,6 +36,6 @@ def test_by_keyboard_to_another_stage_and_token_whose_neighbours_are_the_models(
     assert pieces[point] == chosen
     here = rows[rows[column("stage")] == ENGLISH("embeddings.stage.layer", layer=1)]
     assert here[column("token")].tolist() == [pieces[other] for other in near.indices[point]]
-    assert abs(here[column("cosine")].to_numpy() - near.cosines[point]).max() < 1e-4
+    assert np.allclose(here[column("cosine")], near.cosines[point], atol=1e-4)
     assert "e.stage=1" in page.url
     assert f"e.point={point + 1}" in page.url
