@@ -17,8 +17,8 @@ CHECKS = (
     ("types", [str(BIN / "pyright"), "--pythonpath", sys.executable]),
     ("import directions", [str(BIN / "lint-imports")]),
 )
-EVERYTHING = ("-n", "2", "--dist", "loadfile", "--durations", "15")
-"""Two files of tests at a time, for a browser mostly waits; each worker has a server and a Chromium of its own."""
+EVERYTHING = ("-n", "2", "--dist", "worksteal", "--durations", "15")
+"""Two tests at a time, for a browser mostly waits; each worker has a server and a Chromium of its own, and who is done takes from the other."""
 
 
 def main(arguments: list[str]) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from plotly.graph_objects import Figure
 
 from components import compute, state
 from components.canvas.plate import visible
@@ -70,12 +71,19 @@ class Shown:
     def key(self) -> tuple[Any, ...]:
         """What the numbers depend on."""
         prompt = self.session.prompt
-        return self.session.specimen.id, prompt.ids, prompt.source_ids, self.what, self.stack
+        read = () if self.what == "words" and self.world else (prompt.ids, prompt.source_ids)
+        return self.session.specimen.id, read, self.what, self.stack
+
+    @property
+    def world(self) -> tuple[int, ...]:
+        """The words that are shown whatever the text; none for a model of another world, which shows what is near the text."""
+        tokenizer = self.session.specimen.loaded.tokenizer
+        return tokenizer.world if tokenizer else ()
 
     @property
     def revision(self) -> str:
         """A name for the picture."""
-        what = (*self.key[1:], self.method, self.seed, self.session.words.language)
+        what = (*self.key[1:], self.session.prompt.ids, self.session.prompt.source_ids, self.method, self.seed, self.session.words.language)
         return f"{self.session.specimen.id}:{zlib.crc32(repr(what).encode()):08x}"
 
 
@@ -104,7 +112,7 @@ def _made(seen: Shown) -> Cloud:
     specimen, prompt = seen.session.specimen, seen.session.prompt
     model, tokenizer = specimen.loaded.model, specimen.loaded.tokenizer
     if seen.what == "words":
-        return embedding.words(model, (*prompt.ids, *prompt.source_ids), tokenizer.world or None if tokenizer else None)
+        return embedding.words(model, () if seen.world else (*prompt.ids, *prompt.source_ids), seen.world or None)
     others = embedding.examples(model, tokenizer) if seen.what == "others" and tokenizer else ()
     return embedding.in_context(compute.traced(specimen, prompt.ids, source=prompt.source_ids), seen.stack, others)
 
@@ -285,7 +293,7 @@ def table(seen: Shown, cloud: Cloud, near: Sequence[Neighbours], field: Field, p
 def recipe(seen: Shown) -> str:
     """The same points and neighbours, for a notebook."""
     made = {
-        "words": "cloud = embedding.words(model, [*ids, *source], tokenizer.world or None if tokenizer else None)",
+        "words": "world = tokenizer.world if tokenizer else ()\ncloud = embedding.words(model, () if world else [*ids, *source], world or None)",
         "text": f"cloud = embedding.in_context(trace, {seen.stack!r})",
         "others": f"cloud = embedding.in_context(trace, {seen.stack!r}, embedding.examples(model, tokenizer))",
     }[seen.what]
@@ -329,11 +337,15 @@ def closeness_of_positions(session: Session) -> None:
     exhibit(
         session,
         "alike",
-        lambda: st.plotly_chart(closeness.figure(words, layout(session), cosines, labels), key="alike-chart", width=620),
+        lambda: _chart(closeness.figure(words, layout(session), cosines, labels)),
         f"{told} {reading}",
         lambda: _pairs(words, cosines, labels),
         lambda: _alike_recipe(session, stack, stage, len(cosines)),
     )
+
+
+def _chart(figure: Figure) -> None:
+    st.plotly_chart(figure, theme=None, key="chart-alike", width=620, config={"displayModeBar": False})
 
 
 def _stage(words: Words, stages: Sequence[str]) -> int:

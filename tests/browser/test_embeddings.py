@@ -21,13 +21,13 @@ def column(name: str) -> str:
 def test_by_keyboard_to_another_stage_and_token_whose_neighbours_are_the_models(tab: Callable[..., Page]) -> None:
     page = ready(tab(address("embeddings", TEXT, e_set="text", e_point=2)), "embeddings")
     picture = page.locator(".st-key-scatter canvas")
-    expect(page.locator(".st-key-scatter h4")).to_have_text("Ana")
+    expect(page.locator(".st-key-scatter h3")).to_have_text("Ana")
     picture.focus()
     page.keyboard.press("PageDown")
     expect(page.locator(".st-key-scatter .stage output")).to_have_text(ENGLISH("embeddings.stage.layer", layer=1))
     page.locator(".st-key-scatter ol button").first.press("Enter")
-    expect(page.locator(".st-key-scatter h4")).not_to_have_text("Ana")
-    chosen = page.locator(".st-key-scatter h4").inner_text()
+    expect(page.locator(".st-key-scatter h3")).not_to_have_text("Ana")
+    chosen = page.locator(".st-key-scatter h3").inner_text()
     settled(page, QUIET)
     rows = table(page, "embeddings", (column("token"),))
     pieces = [piece.strip() for piece in pieces_of(TEXT)]

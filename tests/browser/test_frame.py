@@ -142,7 +142,8 @@ def test_every_text_of_the_frame_can_be_read(visit: Callable[..., Visit], scheme
 
 def test_the_whole_menu_is_within_reach_of_the_keyboard(page: Page) -> None:
     page.locator(".st-key-menu a").first.focus()
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Máscaras"
+    for name in PAGES[1:]:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == Words("pt-BR")(f"shell.menu.{name}")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/masks*")
+    page.wait_for_url("**/paper*")
