@@ -29,7 +29,7 @@ CELLS = 1_200_000  # … if they are no more numbers than this
 Draw = Literal["columns", "arcs"]
 
 HUES = ("#ffb454", "#63c7ff", "#5fe0a1", "#ff86bd", "#b9a2ff", "#ff7a5c", "#e6e35a", "#3fd3d0", "#d8cfc0", "#c9995f")
-"""One for each chosen head, in the order in which they were chosen; more heads than these are coloured by layer."""
+"""One for each chosen head, its own if none chosen before it took that; more heads than these are coloured by layer."""
 
 OWN = ("heads", "heads_note", "layer", "whole_layer", "cell", "all", "none", "opening", "by_layer", "chip", "colours", "layer_short", "head_short")
 OWN += ("side", "query", "key", "draw", "columns", "arcs", "count", "sum", "mean", "sum_note", "mean_note", "sink", "floor", "bar", "sunk", "soon")

@@ -168,12 +168,15 @@ class Threads {
 
   // ---------------------------------------------------------------- colours
 
-  /** A head keeps its colour while it is on; one that is turned on takes the first that is free. */
+  /** A head has a colour of its own, or the next free one where a head chosen before it took that: the same wherever a link is opened. */
   slotted() {
-    const kept = {}, free = new Set(this.header.hues.keys()), wanted = this.choice.heads.map(String);
-    for (const name of wanted) if (this.slots?.[name] !== undefined && free.delete(this.slots[name])) kept[name] = this.slots[name];
-    for (const name of wanted) if (kept[name] === undefined && free.size) { kept[name] = Math.min(...free); free.delete(kept[name]); }
-    return kept;
+    const {heads: size, hues} = this.header, free = new Set(hues.keys()), slots = {};
+    for (const [layer, head] of this.choice.heads.slice(0, hues.length)) {
+      let slot = (layer * size + head) % hues.length;
+      while (!free.delete(slot)) slot = (slot + 1) % hues.length;
+      slots[`${layer},${head}`] = slot;
+    }
+    return slots;
   }
 
   get many() {
