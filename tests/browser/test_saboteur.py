@@ -34,7 +34,10 @@ TEXTS = {
     "100,000 characters": "céu<b>" + "x y" * 33_331,
     "nothing": "",
 }
-SAID = {("positions", "nothing"): "One token has no distance to another"}
+SAID = {
+    ("heads", "nothing"): "A single token can look nowhere but at itself",
+    ("positions", "nothing"): "One token has no distance to another",
+}
 """Where a text leaves a page nothing to draw, it says why."""
 STRANGE = ".katex, .stMain img:not([src^='data:image/svg+xml,']), .stMain a[href*=javascript], .stMain script"
 """What no text may become; the only pictures are those the page itself draws."""
