@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Position, expect
 
 from model.analysis.attention import one_head
 from tests.browser.reading import ENGLISH, QUIET, address, link, numbers, pieces_of, ready, table, traced
@@ -42,14 +42,21 @@ def state(page: Page) -> list[str]:
 
 
 def press_row(page: Page, at: int, side: str = "query") -> None:
-    """Click a token of a column: rows are as high as the picture says."""
+    """Come to a token of a column, see what is painted for that, and click: the token under the pointer stays the same."""
     settled(page, QUIET)
     loom = page.locator(".st-key-threads .loom")
     x, y = loom.evaluate(PLACE, [side, at])
-    loom.click(position={"x": x - 8 if side == "query" else x + 8, "y": y})
+    where: Position = {"x": x - 8 if side == "query" else x + 8, "y": y}
+    loom.hover(position=where)
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    loom.click(position=where)
 
 
 PLACE = "(loom, [side, at]) => { const {x, y} = loom.closest('.threads').drawn.place.of(side, at); return [x, y - loom.scrollTop]; }"
+TOGGLED = """threads => {
+    threads.querySelector("button[data-layer='0'][data-head='2']").click();
+    return [".say", ".picture .note:last-of-type"].map(part => threads.querySelector(part).textContent);
+}"""
 DRAWN = "({drawn}) => { const {threads, floor} = drawn.drawn(drawn.shown()); return [threads, floor]; }"
 
 
@@ -95,7 +102,14 @@ def test_every_number_is_read_by_keyboard_and_the_sink_is_told_when_left_out(tab
 
 def test_a_long_text_has_exact_sums_and_draws_what_it_claims(tab: Callable[..., Page]) -> None:
     page = ready(tab(address("attention", LONG, t_heads="4.1", t_tokens="250", t_draw="arcs")), "attention")
-    page.locator(".st-key-threads button[data-layer='0'][data-head='2']").click()
+    page.locator(".st-key-threads .loom").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".st-key-threads .say")).to_contain_text(re.compile(r", 250 of \d+: "))
+    said, note = page.locator(".st-key-threads .threads").evaluate(TOGGLED)
+    assert re.search(r", 250 of \d+\. ", said)
+    assert not numbers(said.split(": ")[-1])
+    assert ENGLISH("threads.soon") in note
+    assert ENGLISH("threads.bar").partition("{")[0] not in note
     expect(page.locator(".st-key-threads [data-painted*='3.0+0.2/249'][data-painted$='exact']")).to_have_count(1)
     heads = [(3, 0), (0, 2)]
     own = added(LONG, heads, [249])

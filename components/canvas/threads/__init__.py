@@ -34,8 +34,8 @@ HUES = ("#ffb454", "#63c7ff", "#5fe0a1", "#ff86bd", "#b9a2ff", "#ff7a5c", "#e6e3
 OWN = ("heads", "heads_note", "layer", "whole_layer", "cell", "all", "none", "opening", "by_layer", "chip", "colours", "layer_short", "head_short")
 OWN += ("side", "query", "key", "draw", "columns", "arcs", "count", "sum", "mean", "sum_note", "mean_note", "sink", "floor", "bar", "sunk", "soon")
 OWN += ("written", "label", "keys", "hint", "queries_title", "keys_title", "queries_across", "keys_across", "arcs_title", "clear", "closer", "wider")
-OWN += ("said_query", "said_key", "every", "tokens_count", "heads_count", "head_named", "heads_named", "cursor", "chosen", "not_chosen")
-OWN += ("no_heads", "nothing", "and", "share")
+OWN += ("said_query", "said_key", "every", "tokens_count", "heads_count", "head_named", "heads_named", "chosen", "not_chosen")
+OWN += ("cursor", "cursor_alone", "no_heads", "nothing", "and", "share")
 
 
 

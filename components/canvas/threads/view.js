@@ -298,7 +298,7 @@ class Threads {
     const tokens = now.tokens.length ? this.listed(now.tokens.map(at => `“${mine[at]}”`), words.tokens_count) : fill(words.every, {count: mine.length});
     const heads = this.headsNamed(now.heads);
     const told = fill(words[`said_${now.side}`], {tokens, heads, shares: named.length ? this.listed(named, "") : words.nothing});
-    return this.cursor ? `${this.reading(total)} ${told}` : told;
+    return this.cursor ? `${this.reading()} ${told}` : told;
   }
 
   /** A mean is a share, in per cent; a sum is a number, 1 being all that one token gives in one head. */
@@ -309,18 +309,19 @@ class Threads {
     return number > 0 && number < 0.005 ? `<\u202f${written(0.01, 2)}` : written(number, number < 99.995 ? 2 : 0);
   }
 
-  /** Whether the token under the cursor is chosen, and what it gets from what is. */
-  reading(total) {
-    const {words, own, other} = this.header, {side, at} = this.cursor, {choice} = this;
+  /** Whether the token under the cursor is chosen, and, once that is exactly here, what it gets from what is. */
+  reading() {
+    const {words, own, other, square} = this.header, {side, at} = this.cursor, {choice, locked} = this;
     const mine = side === "query" ? own : other, chosen = choice.side === side && choice.tokens.includes(at);
-    const before = this.locked && choice.side !== side ? this.locked[at] : total[at] ?? 0;
-    const told = fill(words.cursor, {token: `“${mine[at]}”`, place: at + 1, count: mine.length, share: this.value(before, choice)});
+    const counted = locked.exact && (choice.side !== side || (square && choice.draw === "arcs")), named = {token: `“${mine[at]}”`, place: at + 1, count: mine.length};
+    const told = counted ? fill(words.cursor, {...named, share: this.value(locked.total[at], choice)}) : fill(words.cursor_alone, named);
     return `${told} ${chosen ? words.chosen : words.not_chosen}`;
   }
 
   remarks(now, {floor, most, exact}) {
     const {words, language, other, dense, written} = this.header, told = [];
-    if (now.heads.length) told.push(fill(words.floor, {share: percent(floor, language)}), fill(words.bar, {share: this.value(most, now)}));
+    if (now.heads.length) told.push(fill(words.floor, {share: percent(floor, language)}));
+    if (now.heads.length && exact) told.push(fill(words.bar, {share: this.value(most, now)}));
     told.push(now.mean ? words.mean_note : words.sum_note);
     const taken = now.sink || now.side === "key" ? null : this.sunk(now);
     if (taken !== null) told.push(fill(words.sunk, {token: `“${other[0]}”`, share: percent(taken, language)}));
@@ -357,7 +358,7 @@ class Threads {
     const width = this.frame.clientWidth;
     if (!this.header || width <= 0) return;
     const now = this.shown(), sums = this.reckon(now);
-    this.locked = this.cursor && this.reckon({...this.choice, picked: this.choice.tokens.length ? new Set(this.choice.tokens) : null}).total;
+    this.locked = this.cursor && this.reckon({...this.choice, picked: this.choice.tokens.length ? new Set(this.choice.tokens) : null});
     this.place = now.draw === "arcs" ? new Lines(this, width) : new Columns(this, width, now);
     this.frame.style.height = `${Math.min(this.place.height, TALL + HEAD)}px`;
     this.spacer.style.height = `${this.place.height}px`;
@@ -445,9 +446,18 @@ class Columns {
   }
 
   hit(x, y) {
-    const side = x < (this.left + this.right) / 2 ? "query" : "key", at = Math.floor((y - HEAD - GAP) / this.row);
+    const side = this.column(x), at = Math.floor((y - HEAD - GAP) / this.row);
     const size = (side === "query" ? this.header.own : this.header.other).length;
     return at >= 0 && at < size ? {side, at} : null;
+  }
+
+  /** The column a pointer means. The columns move aside for the sums of the token it is over: where that would carry the other one under it,
+   *  it stays with the one it was over. */
+  column(x) {
+    const aside = this.bars + this.number, asking = aside + this.label + 20, asked = this.width - asking;
+    if (asking >= asked) return x < (this.left + this.right) / 2 ? "query" : "key";
+    if (x <= asking || x >= asked) return x <= asking ? "query" : "key";
+    return this.view.hovered?.side ?? (x < (this.left + this.right) / 2 ? "query" : "key");
   }
 
   travel(event, from, start) {
