@@ -483,7 +483,7 @@ class Tokens {
     button.tabIndex = chosen ? 0 : -1;
   }
 
-  /** The tokens that can be seen, and those a little above and below them. The list is measured when it may have changed and not at
+  /** The tokens that can be seen, and a line or two above and below them. The list is measured when it may have changed and not at
       every painting, which would have the browser lay the page out anew. */
   inSight() {
     const {buttons, list} = this, every = [...buttons.keys()];
@@ -491,7 +491,7 @@ class Tokens {
     this.tops ??= buttons.map(button => button.offsetTop - list.offsetTop);
     this.high ??= list.clientHeight;
     this.scrolled ??= list.scrollTop;
-    return every.filter(at => this.tops[at] > this.scrolled - this.high && this.tops[at] < this.scrolled + 2 * this.high);
+    return every.filter(at => this.tops[at] > this.scrolled - 60 && this.tops[at] < this.scrolled + this.high + 60);
   }
 
   measureAgain() {
