@@ -8,6 +8,7 @@ timed; ours is the theatre alone, mounted on bare bytes in just the same way.
 from __future__ import annotations
 
 import base64
+import importlib
 import importlib.util
 import statistics
 import tempfile
@@ -20,10 +21,8 @@ from typing import Any
 
 import psutil
 import torch
-from bertviz import head_view, model_view
 from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as Late
-from xstatic.pkg import jquery
 
 from components import compute
 from components.canvas import plate, theatre
@@ -223,11 +222,11 @@ def _drawn(browser: Browser, build: Callable[[], str]) -> tuple[float, float] | 
 
 
 def _grid(trace: Trace) -> str:
-    return _local(model_view(*_given(trace), html_action="return"))
+    return _local(importlib.import_module("bertviz").model_view(*_given(trace), html_action="return"))
 
 
 def _lines(trace: Trace) -> str:
-    return _local(head_view(*_given(trace), html_action="return"))
+    return _local(importlib.import_module("bertviz").head_view(*_given(trace), html_action="return"))
 
 
 def _local(returned: Any) -> str:
@@ -244,7 +243,7 @@ def _scripts() -> str:
     beside = importlib.util.find_spec("mpld3")  # its d3 is wanted, not the matplotlib that importing it takes
     assert beside is not None
     assert beside.origin is not None
-    files = (Path(jquery.BASE_DIR) / "jquery.min.js", Path(beside.origin).parent / "js" / "d3.v5.min.js")
+    files = (Path(importlib.import_module("xstatic.pkg.jquery").BASE_DIR) / "jquery.min.js", Path(beside.origin).parent / "js" / "d3.v5.min.js")
     libraries = "".join(f"<script>{file.read_text(encoding='utf-8')}</script>" for file in files)
     return f"{libraries}<script>window.require = {{config() {{}}}}; window.requirejs = (names, run) => run(jQuery, d3);</script>"
 
