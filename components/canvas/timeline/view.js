@@ -20,9 +20,8 @@ let latest = null;
 
 export default function (component) {
   const root = component.parentElement.querySelector(".timeline");
-  root.drawn ??= latest = new Player(root, latest);
-  root.drawn.receive(component);
-  return () => root.drawn.leave();
+  if (component.data) (root.drawn ??= latest = new Player(root, latest)).receive(component);
+  return () => root.drawn?.leave();
 }
 
 class Player {
@@ -94,7 +93,6 @@ class Player {
 
   receive(component) {
     this.send = component;
-    if (!component.data) return;
     this.data = component.data;
     this.waiting = false;
     this.pace ??= this.data.speed;
