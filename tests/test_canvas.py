@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -74,3 +76,9 @@ def test_tokens_travel_as_they_are_and_blanks_can_be_seen(language: str) -> None
     assert head["queries"] == [EVIL, "céu", "⏎"]
     assert head["keys"] == ["␣", "␣", "a"]
     assert all(blank in head["words"]["cell"] for blank in ("{row}", "{query}", "{value}", "{key}"))
+
+
+@pytest.mark.parametrize("view", sorted(plate.HERE.glob("*/view.js")), ids=lambda view: view.parent.name)
+def test_a_view_ends_only_when_it_is_gone(view: Path) -> None:
+    """Streamlit ends a call also when newer data overtook it: a view that ends then would stand still on the page."""
+    assert "return () =>" not in view.read_text(encoding="utf-8").split("\n}\n", 1)[0]

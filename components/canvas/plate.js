@@ -1,5 +1,8 @@
 // What every canvas shares: unpacking what Python packed, colours, sharp text. Put before a component's own view.js.
 
+/** What ends a view for good. Streamlit also ends a call that newer data overtook, though its element still stands on the page: then nothing ends. */
+const whenGone = (root, end) => () => root.isConnected || end();
+
 /** An envelope: its header, and its parts as they travelled. */
 function open(bytes) {
   const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true);

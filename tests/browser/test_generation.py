@@ -11,6 +11,8 @@ import pytest
 import torch
 from playwright.sync_api import Locator, Page, expect
 
+from components.canvas import timeline
+from components.canvas.plate import script
 from model.generation import Sample, pick
 from tests.browser.reading import ENGLISH, QUIET, address, ids_of, model, numbers, ready, table, write
 from tests.browser.reading import tokenizer as speller
@@ -167,6 +169,20 @@ def test_a_player_that_is_put_on_the_page_anew_plays_on_and_can_be_paused(page: 
     expect(page.locator(".st-key-player .keys .play")).to_have_attribute("aria-pressed", "true")
     press(page, "play")
     expect(page.locator(".st-key-player .keys .play")).to_have_attribute("aria-pressed", "false")
+
+
+OVERTAKEN = """async (root, script) => {
+    const made = await import(URL.createObjectURL(new Blob([script], {type: "text/javascript"})));
+    made.default(root.drawn.send)();
+}"""
+
+
+def test_a_player_plays_on_when_streamlit_ends_a_call_that_newer_data_overtook(page: Page) -> None:
+    press(page, "play")
+    expect(page.locator(".st-key-player .text button:nth-of-type(1)")).to_be_attached()
+    page.locator(".st-key-player .timeline").evaluate(OVERTAKEN, script(timeline.HERE))
+    expect(page.locator(".st-key-player .text button:nth-of-type(3)")).to_be_attached()
+    expect(page.locator(".st-key-player .keys .play")).to_have_attribute("aria-pressed", "true")
 
 
 def test_dials_act_on_the_bars_before_the_server_has_heard_of_it(page: Page) -> None:

@@ -6,7 +6,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".blueprint");
   root.drawn ??= new Blueprint(root);
   root.drawn.receive(component);
-  return () => root.drawn.watch.disconnect();
+  return whenGone(root, () => root.drawn.watch.disconnect());
 }
 
 class Blueprint {

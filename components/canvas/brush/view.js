@@ -6,7 +6,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".brush");
   root.drawn ??= new Brush(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 const toBytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));

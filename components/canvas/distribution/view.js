@@ -6,7 +6,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".distribution");
   root.drawn ??= new View(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class View {

@@ -6,7 +6,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".flow");
   root.drawn ??= new Flow(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 /** A place as its parts; the other way round, its name. */

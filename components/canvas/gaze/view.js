@@ -6,7 +6,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".gaze");
   root.drawn ??= new Gaze(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class Gaze {

@@ -6,7 +6,6 @@ export default function (component) {
   const root = component.parentElement.querySelector(".kin");
   root.drawn ??= new Kin(root);
   root.drawn.receive(component);
-  return () => {};
 }
 
 class Kin {

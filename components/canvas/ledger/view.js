@@ -3,7 +3,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".ledger");
   root.drawn ??= new Ledger(root);
   if (component.data) root.drawn.receive(component.data);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 const HIGH = {cells: 16, bars: 40};

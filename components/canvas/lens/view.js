@@ -6,7 +6,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".lens");
   root.drawn ??= new Lens(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class Lens {

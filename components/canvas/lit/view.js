@@ -4,7 +4,6 @@ export default function (component) {
   const root = component.parentElement.querySelector(".lit");
   root.drawn ??= new Lit(root);
   root.drawn.receive(component);
-  return () => {};
 }
 
 class Lit {

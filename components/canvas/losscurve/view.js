@@ -3,7 +3,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".losscurve");
   root.drawn ??= new View(root);
   root.drawn.receive(component.data);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class View {

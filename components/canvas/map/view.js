@@ -3,7 +3,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".map");
   root.drawn ??= new Chart(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class Chart {

@@ -10,7 +10,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".painter");
   root.painter ??= new Painter(root);
   root.painter.receive(component);
-  return () => root.painter.leave();
+  return whenGone(root, () => root.painter.leave());
 }
 
 const toBytes = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));

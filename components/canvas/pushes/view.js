@@ -6,7 +6,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".pushes");
   root.drawn ??= new Pushes(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class Pushes {

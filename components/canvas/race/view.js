@@ -7,7 +7,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".race");
   root.drawn ??= new Race(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class Race {

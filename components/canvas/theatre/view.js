@@ -4,7 +4,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".theatre");
   root.drawn ??= new Theatre(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 const EVERY = 24; // tokens up to which each one's share is written below it

@@ -4,7 +4,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".threads");
   root.drawn ??= new Threads(root);
   root.drawn.receive(component);
-  return () => root.drawn.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 const TALL = 500, ROW = 40, LABEL = 14, HEAD = 28, GAP = 12, MOST = 1500;

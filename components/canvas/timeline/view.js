@@ -21,7 +21,7 @@ let latest = null;
 export default function (component) {
   const root = component.parentElement.querySelector(".timeline");
   if (component.data) (root.drawn ??= latest = new Player(root, latest)).receive(component);
-  return () => root.drawn?.leave();
+  return whenGone(root, () => root.drawn?.leave());
 }
 
 class Player {
