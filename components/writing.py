@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components import state
+from components import branches, state
 from components.canvas.distribution import SEEDS, Dials
 from components.canvas.timeline import SPEEDS, Act
 from components.page import Session
@@ -69,7 +69,7 @@ TURNED: dict[str, Field[Any]] = {
     "min_p": MIN_P,
     "seed": SEED,
 }
-FIELDS = (*TURNED.values(), COUNT, AT, PICKS, FILLS, STOP, ORDER, SPEED)
+FIELDS = (*TURNED.values(), COUNT, AT, PICKS, FILLS, STOP, ORDER, SPEED, branches.BRANCHES)
 
 
 # ---------------------------------------------------------------- what is known at the cursor
@@ -205,6 +205,10 @@ class Continued(Line):
     def finished(self) -> bool:
         return not self.writer.room or bool(self.steps and self.steps[-1].id == self.stop)
 
+    def holds(self, ids: Sequence[int]) -> bool:
+        """Whether this model could write these new tokens after the prompt: known ones, and no more than there is room for."""
+        return len(ids) <= self.writer.limit and max(ids) < self.writer.model.config.vocabulary
+
     @property
     def cached(self) -> tuple[int, int]:
         """What the KV cache holds at the cursor: tokens of the text, and bytes, those of the source among them."""
@@ -331,6 +335,7 @@ def line_of(session: Session) -> Line:
     for other in (COUNT, AT, PICKS, FILLS):
         state.reset(other)
     state.forget("generation.line")
+    branches.of(key)
     return state.remember("generation.line", lambda: _begin(session, key))
 
 
@@ -365,8 +370,10 @@ def act(line: Line, what: Act, at: int) -> None:
         case "go":
             line.at = at
         case "restart":
+            before = ids_of(line)
             line.rewind(0)
             line.at = 0
+            abandon(line, before)
     if isinstance(line, Filled):
         line.chosen = chosen if chosen in line.guesses.places and not line.over else None
     line.keep()
@@ -397,14 +404,47 @@ def branch(line: Line, id: int) -> None:
         return
     if isinstance(line, Filled):
         line.chosen = line.place
+    before = ids_of(line)
     rewrite(line, line.at, Picked(id))
     line.at += 1
     line.keep()
+    abandon(line, before)
 
 
 def throw_again(line: Line) -> None:
     """Another seed, from here on."""
+    before = ids_of(line)
     turn(line, replace(line.dials, seed=(state.get(SEED) + 1) % SEEDS))
+    abandon(line, before)
+
+
+def ids_of(line: Line) -> tuple[int, ...]:
+    """Every new token, those ahead of the cursor too."""
+    return tuple(step.id for step in line.steps)
+
+
+def abandon(line: Line, before: tuple[int, ...]) -> None:
+    """Keep the continuation that stood here `before` as a branch, unless the text still holds it. Blanks have no branches: a filling is
+    no beginning that others share."""
+    if isinstance(line, Continued) and not branches.begins(ids_of(line), before):
+        branches.keep(line.key, before)
+
+
+def visit(line: Line, key: int) -> None:
+    """Go to a kept branch, to where it parts from the text, which is kept in its place. One that this model cannot write is passed over."""
+    found = next((each for each in branches.of(line.key) if each.key == key), None)
+    if found is None or not isinstance(line, Continued) or not line.holds(found.ids):
+        return
+    before = ids_of(line)
+    parting = branches.common(before, found.ids)
+    line.rewind(parting)
+    for id in found.ids[parting:]:
+        line.write(Picked(id))
+    line.at = parting
+    line.keep()
+    if not found.pinned:
+        branches.drop(line.key, key)
+    abandon(line, before)
 
 
 def toggle(line: Line, wanted: bool) -> None:
