@@ -14,7 +14,7 @@ from model.layers.birth import draw
 from model.layers.embedding import Embedding
 from model.layers.frame import Memory, Watch, frame
 from model.layers.head import Head
-from model.layers.past import Past
+from model.layers.past import Past, Rolling
 from model.layers.stack import Stack
 from model.tap import Tap, ignore, under
 
@@ -80,7 +80,7 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """One stack's residual stream from bottom to top, both (B, T, width)."""
         queries = x.shape[1]
-        bias = stack.bias(queries, queries + (past.length if past else 0), x)
+        bias = stack.bias(queries, queries + (past.before if past else 0), x)
         return stack(x, frame(self.config, stack.kind, queries, x, watch, mask=mask, bias=bias, past=past, memory=memory), under(stack.kind, tap))
 
     def stack(self, kind: Kind | None = None) -> Stack:
@@ -101,12 +101,15 @@ class Transformer(nn.Module):
                 part.weight.data = part.weight.data.t().contiguous().t()
         return self
 
-    def past(self, *, batch: int = 1, capacity: int | None = None) -> Past:
-        """An empty KV cache for `capacity` tokens (the whole context unless given), in this model's precision. Raises `Refusal` for
-        an encoder: every token there waits for all the others, so nothing can be kept."""
+    def past(self, *, batch: int = 1, capacity: int | None = None, rolled: bool = False) -> Past:
+        """An empty KV cache for `capacity` tokens (the whole context unless given), in this model's precision; `rolled`, one that holds no
+        more than a sliding window. Raises `Refusal` for an encoder, where every token waits for all the others, so that nothing can be
+        kept, and for rolling without a window."""
         if self.decoder is None:
             raise Refusal("cache.encoder", "an encoder keeps no KV cache: each of its tokens looks at those still to come; use a decoder")
         weight = self.embed.token.weight
+        if rolled:
+            return Rolling(self.config, batch=batch, dtype=weight.dtype, device=weight.device)
         return Past(self.config, batch=batch, capacity=capacity or self.config.context, dtype=weight.dtype, device=weight.device)
 
 

@@ -89,14 +89,14 @@ def frame(
 ) -> Frame:
     """The frame of one pass of `queries` tokens through a stack of this kind, its floating-point values like `like`."""
     start = past.length if past else 0
-    keys, window = start + queries, config.attention.window
+    keys, window = (past.before if past else 0) + queries, config.attention.window
     allowed = _spread(mask) if mask is not None else None
     return Frame(
         causal=mask is None and start == 0 and kind == "decoder" and window is None,
         additive=own_additive(kind, window, queries, keys, like.dtype, like.device) if allowed is None else _additive(allowed, like),
         blind=_blind(allowed),
         bias=bias,
-        turn=_turn(config, start, keys, like),
+        turn=_turn(config, start, start + queries, like),
         past=past,
         maps=watch.maps,
         scratch=within(kind, watch.scratch),

@@ -27,9 +27,19 @@ class Past:
         self._across: dict[int, tuple[Tensor, Tensor]] = {}
 
     @property
+    def held(self) -> int:
+        """How many tokens have their keys and values here: all of them so far."""
+        return self.length
+
+    @property
+    def before(self) -> int:
+        """How many keys stand before those of the next token: as many as it may look back."""
+        return self.length
+
+    @property
     def bytes(self) -> int:
-        """Bytes that hold something: two tensors, every layer, every token so far and every token of the source."""
-        return 2 * self.keys[:, :, :, : self.length].numel() * self.keys.element_size() + sum(k.nbytes + v.nbytes for k, v in self._across.values())
+        """Bytes that hold something: two tensors, every layer, every token held and every token of the source."""
+        return 2 * self.keys[:, :, :, : self.held].numel() * self.keys.element_size() + sum(k.nbytes + v.nbytes for k, v in self._across.values())
 
     def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Store one layer's new keys and values behind the old ones; return all of them. `advance` once every layer has."""
@@ -56,3 +66,50 @@ class Past:
     def rewind(self, length: int) -> None:
         """Forget everything after the first `length` tokens."""
         self.length = min(self.length, length)
+
+
+class Rolling(Past):
+    """The cache of a model that looks back `window` tokens only: it holds no more than these, however long the text grows (Jiang et al.
+    2023, arXiv:2310.06825, section 2). Keys stay in the order of the text, so every new one moves the rest along.
+
+    Raises `Refusal` for a model without a window.
+    """
+
+    def __init__(self, config: Config, *, batch: int = 1, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> None:
+        if config.attention.window is None:
+            raise Refusal("cache.window", "only a model with a sliding window may let old keys go; this one looks back at every token")
+        self.window = config.attention.window
+        super().__init__(config, batch=batch, capacity=self.window, dtype=dtype, device=device)
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """How many tokens have their keys and values here: no more than the window."""
+        return self._held
+
+    @property
+    def before(self) -> int:
+        """How many keys stand before those of the next token, which is the last in its own window."""
+        return min(self._held, self.window - 1)
+
+    def extend(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Let one layer's oldest keys and values go, store the new ones; return those that the new tokens may look at."""
+        old = slice(self._held - self.before, self._held)
+        k, v = (torch.cat([kept[layer, :, :, old], new], -2) for kept, new in ((self.keys, k), (self.values, v)))
+        stays = min(k.shape[-2], self.window)
+        self.keys[layer, :, :, :stays], self.values[layer, :, :, :stays] = k[:, :, -stays:], v[:, :, -stays:]
+        return k, v
+
+    def advance(self, tokens: int) -> None:
+        """Count `tokens` more as stored, and those beyond the window as gone."""
+        self.length += tokens
+        self._held = min(self.before + tokens, self.window)
+
+    def rewind(self, length: int) -> None:
+        """Forget everything after the first `length` tokens. Raises `Refusal` where what comes before them is gone already."""
+        gone = self.length - self._held
+        if length < self.length and gone > max(0, length - self.window + 1):
+            sentence = "this cache has let the first {gone} tokens go, so it cannot go back to token {length}; read the text again"
+            raise Refusal("cache.gone", sentence, gone=gone, length=length)
+        self.length = min(self.length, length)
+        self._held = self.length - gone
