@@ -53,7 +53,7 @@ class Decoder:
         self, model: Transformer, *, capacity: int | None = None, mask: Mask | Tensor | None = None, source: Sequence[int] | None = None
     ) -> None:
         config, attention = model.config, model.config.attention
-        _refuse_unfit(model, source)
+        refuse_unfit(model, source)
         self.model, self.config = model, config
         self.capacity, self.length = capacity or config.context, 0
         stack, tokens = model.stack("decoder"), model.embed.token.weight.detach()
@@ -146,7 +146,8 @@ def _remembered(block: Block, memory: Memory | None) -> tuple[Tensor, Tensor] | 
     return None if block.cross is None or memory is None else block.cross.remembered(memory.value)
 
 
-def _refuse_unfit(model: Transformer, source: Sequence[int] | None) -> None:
+def refuse_unfit(model: Transformer, source: Sequence[int] | None) -> None:
+    """Raise `Refusal` for a model that cannot continue a text, or lacks or was given a source."""
     config = model.config
     if model.training and config.dropout:
         raise Refusal("generation.training", "the model is in training mode, where dropout makes every pass different; call model.eval() first")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -62,6 +62,12 @@ class Past:
     def advance(self, tokens: int) -> None:
         """Count `tokens` more as stored."""
         self.length += tokens
+
+    def choose(self, rows: Sequence[int]) -> None:
+        """Row i goes on as the old row `rows[i]` did: of several texts side by side some are dropped, others go two ways."""
+        chosen = torch.tensor(rows, device=self.keys.device)
+        self.keys, self.values = self.keys[:, chosen], self.values[:, chosen]
+        self._across = {layer: (k[chosen], v[chosen]) for layer, (k, v) in self._across.items()}
 
     def rewind(self, length: int) -> None:
         """Forget everything after the first `length` tokens."""

@@ -1,0 +1,29 @@
+"""Strategies: ways to choose more than one token at a time: several texts at once, what resembles nothing before, a small model's guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from components import state
+from components.page import Page, Session
+from components.pages.strategies import beams
+from components.state import Field
+
+SECTIONS: dict[str, Callable[[Session], None]] = {"beams": beams.section}
+"""The ways of a model that writes, as the reader is offered them."""
+WAY: Field[str] = state.option("b.way", "beams", tuple(SECTIONS))
+
+
+def render(session: Session) -> None:
+    """The page: which way, and that way on the reader's text."""
+    words = session.words
+    st.title(words("strategies.title"))
+    st.markdown(words("strategies.lead"))
+    named = lambda way: words(f"strategies.way.{way}")  # noqa: E731
+    st.segmented_control(words("strategies.way.label"), list(SECTIONS), format_func=named, required=True, **state.bind(WAY))
+    SECTIONS[state.get(WAY)](session)
+
+
+PAGE = Page("strategies", render, (WAY, *beams.FIELDS))
