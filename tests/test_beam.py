@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.config import Attention, Config, EncoderDecoder, Fixed, PlainMlp
+from model.config import Attention, Config, EncoderDecoder, PlainMlp
 from model.errors import Refusal
 from model.generation import Beams, beam_search, generate
 from model.trace import Tracer
@@ -84,3 +84,76 @@ def _likely(model: Transformer, ids: list[int], kind: str) -> int:
     """A token that the model would write early, though not first: with it as the end, texts of many lengths finish."""
     steps = list(generate(model, [3] if kind == "t5" else ids, tokens=4, source=ids if kind == "t5" else None))
     return steps[2].alternatives(1)[0][0]
+
+
+# ---------------------------------------------------------------- what a search is
+
+
+SMALL = Config(vocabulary=4, context=16, width=8, layers=1, attention=Attention(heads=2, kv_heads=2, size=4), mlp=PlainMlp(hidden=8))
+
+
+@torch.inference_mode()
+def _sums(model: Transformer, prompt: tuple[int, ...], length: int, stop: int | None) -> dict[tuple[int, ...], float]:
+    """Every text of up to so many tokens there is, by whole forward passes, with its log-probability."""
+    found: dict[tuple[int, ...], float] = {}
+    for text in product(range(model.config.vocabulary), repeat=length):
+        ended = text[: text.index(stop) + 1] if stop in text else text
+        logs = model(torch.tensor([prompt + ended]))[0].log_softmax(-1)
+        found[ended] = sum(float(logs[len(prompt) - 1 + at, id]) for at, id in enumerate(ended))
+    return found
+
+
+@pytest.mark.parametrize(("stop", "penalty"), [(None, 0.0), (2, 0.0), (2, 1.0)])
+def test_a_search_wide_enough_finds_the_best_text_there_is(stop: int | None, penalty: float) -> None:
+    model, prompt, length = built(SMALL, 0.8), (1, 3), 3
+    how = Beams(width=SMALL.vocabulary**length, tokens=length, length_penalty=penalty, halt="sure", stop=stop)
+    *_, last = beam_search(model, prompt, how)
+    every = {text: how.score(total, len(text)) for text, total in _sums(model, prompt, length, stop).items()}
+    assert {one.text.ids for one in last.finished} == set(every)
+    for one, best in zip(last.finished, sorted(every.values(), reverse=True), strict=True):
+        assert one.score == pytest.approx(every[one.text.ids], abs=1e-9) == pytest.approx(best, abs=1e-9)
+
+
+WRITERS = [config for config in EVERY if config.main == "decoder"]
+FEW = [*WRITERS[::9], *(config for config in WRITERS if isinstance(config.form, EncoderDecoder) or config.attention.window)]
+SOURCE, GIVEN = (5, 9, 2, 30, 30, 1), (7, 3, 11, 3, 40)
+
+
+@pytest.mark.parametrize("config", FEW, ids=told)
+def test_cached_equals_uncached_and_one_beam_is_greedy(config: Config) -> None:
+    model, source = built(config), SOURCE if isinstance(config.form, EncoderDecoder) else None
+    tracer = Tracer(model)
+    steps = list(beam_search(model, GIVEN, Beams(width=3, tokens=6), source=source))
+    for one in steps[-1].finished:
+        logits = tracer.trace((*GIVEN, *one.text.ids), source=source).logits.log_softmax(-1)
+        expected = [float(logits[len(GIVEN) - 1 + at, id]) for at, id in enumerate(one.text.ids)]
+        np.testing.assert_allclose(one.text.log_probabilities, expected, atol=1e-9)
+    *_, alone = beam_search(model, GIVEN, Beams(width=1, tokens=6), source=source)
+    assert alone.finished[0].text.ids == tuple(step.id for step in generate(model, GIVEN, tokens=6, source=source))
+
+
+def test_every_step_accounts_for_every_beam() -> None:
+    model = built(FEW[0])
+    steps = list(beam_search(model, GIVEN, Beams(width=4, tokens=8, stop=17)))
+    assert any(step.dead for step in steps)
+    for step, after in pairwise(steps):
+        assert step.alive == after.beams
+        assert [text.log_probability for text in step.alive] == sorted((text.log_probability for text in step.alive), reverse=True)
+        assert len(step.alive) == 4
+        for number in step.dead:
+            best = max((one for one in step.candidates if one.parent == number), key=lambda one: one.total)
+            assert best.total <= step.bar
+            assert best.fate in ("crowded", "late")
+        for one in step.candidates:
+            assert one.total == pytest.approx(step.beams[one.parent].log_probability + one.log_probability, abs=1e-12)
+
+
+def test_what_cannot_be_searched_is_refused() -> None:
+    model = built(SMALL)
+    for wrong in ({"width": 0}, {"tokens": 0}):
+        with pytest.raises(Refusal):
+            Beams(**wrong)
+    with pytest.raises(Refusal, match="no room"):
+        list(beam_search(model, (1,) * 16, Beams()))
+    *_, last = beam_search(model, (1,) * 14, Beams(tokens=30))
+    assert {len(one.text.ids) for one in last.finished} == {2}

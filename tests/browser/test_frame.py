@@ -12,7 +12,21 @@ from playwright.sync_api import Page, expect
 from components.i18n import Words
 from tests.browser.conftest import Visit, settled
 
-PAGES = ("attention", "inside", "layers", "heads", "embeddings", "change", "masks", "generation", "strategies", "size", "families", "positions", "paper")
+PAGES = (
+    "attention",
+    "inside",
+    "layers",
+    "heads",
+    "embeddings",
+    "change",
+    "masks",
+    "generation",
+    "strategies",
+    "size",
+    "families",
+    "positions",
+    "paper",
+)
 CONTRAST = Path(__file__).with_name("contrast.js").read_text(encoding="utf-8")
 DARK_PAPER, LIGHT_PAPER = "rgb(28, 27, 33)", "rgb(251, 249, 245)"
 
