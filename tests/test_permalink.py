@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from components import permalink, state
 from components.state import Field
+from tests import fields
 
 LEVEL = state.integer("t.level", 3, 0, 9)
 KIND = state.option("t.kind", "a", ("a", "b"))
@@ -29,6 +30,15 @@ def test_no_link_at_all_raises(given: dict[str, str]) -> None:
     values, refused = permalink.parse(FIELDS, given)
     assert {field.name for field in values}.isdisjoint(refused)
     assert {field.name for field in values} | set(refused) == given.keys() & {field.name for field in FIELDS}
+
+
+@pytest.mark.parametrize("field", fields.FIELDS, ids=lambda field: field.name)
+def test_no_field_of_any_page_holds_what_its_link_could_not_carry(field: Field) -> None:
+    for rubbish in fields.RUBBISH:
+        values, refused = permalink.parse((field,), {field.name: rubbish})
+        assert len(values) + len(refused) == 1, rubbish
+        for value in values.values():
+            assert field.read(field.write(value)) == value, rubbish
 
 
 def screen() -> None:
