@@ -360,7 +360,8 @@ def test_a_mask_across_is_painted_as_wide_as_the_source(opened: Callable[..., Ap
     assert (data["rows"], data["columns"], data["ahead"]) == (3, 8, False)
     gallery = json.loads(sent(app, "vitrine.patterns").json)
     assert (gallery["rows"], gallery["columns"], gallery["chosen"]) == (3, 8, "wait")
-    assert [picture["name"] for picture in gallery["pictures"]] == ["bidirectional", "wait", "window", "left", "right", "hand"]
+    names = [picture["name"] for group in gallery["groups"] for picture in group["pictures"]]
+    assert names == ["bidirectional", "wait", "window", "left", "right", "hand"]
 
 
 def test_an_encoder_is_asked_at_its_blank_and_has_no_losses(opened: Callable[..., AppTest]) -> None:

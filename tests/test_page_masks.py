@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from components import compute, state, theme
 from components.canvas import painter, patterns
 from components.canvas.painter import Board, Sheet, received
-from components.canvas.patterns import Picture
+from components.canvas.patterns import Group, Picture
 from components.controls import mask
 from components.controls.mask import Desk
 from components.figures import masking as figures
@@ -56,12 +56,13 @@ def desk(length: int, where: Where = DECODER, keys: int | None = None) -> Desk:
 @given(some.sampled_from(PLACES), some.integers(1, 60))
 def test_a_pattern_is_recognised_in_its_own_specification(where: Where, number: int) -> None:
     for name in mask.SHEETS[where.name].names[:-1]:
-        assert mask.recognised(where, parse(str(mask.made(where, name, number)))) == (name, number if name in mask.NUMBERS else 0)
+        numbers = tuple(number + at for at in range(len(mask.NUMBERS.get(name, ()))))
+        assert mask.recognised(where, parse(str(mask.made(where, name, numbers)))) == (name, numbers)
 
 
 @pytest.mark.parametrize("specification", ["causal & window(3) & prefix(2)", "window(3)", "causal & packed(2,3)", "~causal", "prefix(2) | causal"])
 def test_any_other_combination_is_ones_own(specification: str) -> None:
-    assert mask.recognised(DECODER, parse(specification)) == (mask.OWN, 0)
+    assert mask.recognised(DECODER, parse(specification)) == (mask.OWN, ())
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 1_024])
@@ -69,12 +70,12 @@ def test_every_pattern_of_the_gallery_can_be_built_at_every_length(length: int) 
     for where in PLACES:
         at = desk(length, where, keys=length + 3 if where == CROSS else length)
         for name in at.sheet.names:
-            assert at.build(at.made(name, at.number_for(name))).shape == (at.queries, at.keys)
+            assert at.build(at.made(name, at.numbers(name))).shape == (at.queries, at.keys)
 
 
 @pytest.mark.parametrize("name", ["left", "right", "prefix", "window", "packed"])
 def test_a_pattern_shows_something_even_in_a_short_text(name: str) -> None:
-    assert not np.array_equal(desk(4).build(desk(4).made(name, desk(4).number_for(name))), booleans("causal", 4))
+    assert not np.array_equal(desk(4).build(desk(4).made(name, desk(4).numbers(name))), booleans("causal", 4))
 
 
 @given(some.integers(1, painter.WIDEST), some.integers(0, 2**32 - 1))
@@ -153,7 +154,7 @@ def test_a_stroke_of_another_shape_is_refused(given: Any) -> None:
 
 def test_a_choice_that_is_no_picture_is_refused() -> None:
     with pytest.raises(Refusal, match="causal"):
-        patterns.received("<script>", [Picture("causal", "Causal", booleans("causal", 4))])
+        patterns.received("<script>", [Group("", (Picture("causal", "", "Causal", b""),))])
 
 
 # ---------------------------------------------------------------- what is sent
@@ -179,12 +180,29 @@ def test_what_was_painted_names_revision_and_bits() -> None:
     assert one != other
 
 
-def test_pictures_hold_one_bit_a_cell_each_from_a_whole_byte_on() -> None:
-    pictures = [Picture(name, name, booleans(name, 5)) for name in ("causal", "bidirectional")]
-    sent = patterns.layout("title", pictures, "causal")
-    bits = np.frombuffer(base64.b64decode(sent["bits"]), np.uint8).reshape(2, 4)
-    for row, picture in zip(bits, pictures, strict=True):
-        np.testing.assert_array_equal(np.unpackbits(row, count=25).reshape(5, 5), picture.allowed)
+def test_a_picture_says_of_every_cell_whether_and_how_much() -> None:
+    causal, weight = booleans("causal", 5), np.tri(5) * 0.2
+    np.testing.assert_array_equal(np.frombuffer(patterns.cells(causal), np.uint8).reshape(5, 5), 255 * causal)
+    np.testing.assert_array_equal(np.frombuffer(patterns.cells(causal, weight), np.uint8).reshape(5, 5), 51 * causal)
+
+
+@pytest.mark.parametrize("length", [32, 33, 300, 1_024])
+def test_a_picture_of_a_long_text_is_lit_wherever_a_pair_is_allowed(length: int) -> None:
+    block = -(-length // patterns.SIDE)
+    one = np.zeros((length, length), bool)
+    one[length - 1, 0] = True
+    side = -(-length // block)
+    lit = np.frombuffer(patterns.cells(one, np.full(one.shape, 1e-6)), np.uint8).reshape(side, side)
+    assert np.argwhere(lit).tolist() == [[side - 1, 0]]
+
+
+def test_pictures_are_sent_in_their_groups_one_after_the_other() -> None:
+    causal, full = (patterns.cells(booleans(name, 5)) for name in ("causal", "bidirectional"))
+    one, other = Picture("causal", "C", "Causal", causal), Picture("full", "F", "Full", full)
+    sent = patterns.layout("title", [Group("a", (one,)), Group("b", (other,))], "causal", (5, 5))
+    assert base64.b64decode(sent["cells"]) == causal + full
+    assert [group["label"] for group in sent["groups"]] == ["a", "b"]
+    assert sent["groups"][1]["pictures"] == [{"name": "full", "label": "F", "title": "Full"}]
 
 
 # ---------------------------------------------------------------- charts
@@ -385,4 +403,4 @@ def test_the_page_speaks_portuguese(opened: Callable[..., AppTest]) -> None:
 
 
 def test_causal_stands_where_nothing_was_painted() -> None:
-    assert (desk(4).made("hand", 0), desk(4, Where("encoder")).made("hand", 0)) == (Causal(), Bidirectional())
+    assert (desk(4).made("hand", ()), desk(4, Where("encoder")).made("hand", ())) == (Causal(), Bidirectional())

@@ -6,6 +6,8 @@ the word `painted` in it stands for the mask made by hand. Each place of attenti
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +20,21 @@ from components.canvas.painter import WIDEST
 from components.state import Field
 from model.analysis.places import Where, built
 from model.errors import Refusal
-from model.layers.masks import And, Bidirectional, Causal, Mask, Or, Packed, PadLeft, PadRight, Painted, Prefix, Wait, Window, parse
+from model.layers.masks import Bidirectional, Causal, Mask, Painted, parse
 
 LIMIT = 20_000
 OWN = "own"
+WAYS = ("and", "or", "without")
+WORD = Painted(1, "80")
+"""Stands for the mask made by hand in a specification that is only written anew."""
+NATURAL: dict[str, Callable[[int], tuple[int, ...]]] = {
+    "left": lambda length: (max(length // 5, 1),),
+    "right": lambda length: (max(length // 5, 1),),
+    "prefix": lambda length: (max(length // 3, 2),),
+    "window": lambda length: (2,),
+    "packed": lambda length: (max(length // 2, 1),),
+}
+"""Numbers of a pattern that show something in a text of so many tokens."""
 
 
 # ---------------------------------------------------------------- the fields
@@ -50,13 +63,19 @@ def _painting(name: str) -> Field[Any]:
 
 @dataclass(frozen=True)
 class Sheet:
-    """What a place of attention keeps: its patterns by name, the specification, the mask made by hand, and what stands in the field,
-    readable or not (which is in no link)."""
+    """What a place of attention keeps: its patterns by name in groups, how each is written, the specification, the mask made by hand, and
+    what stands in the field, readable or not (which is in no link)."""
 
-    names: tuple[str, ...]
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    templates: Mapping[str, str]
     spec: Field[str]
     paint: Field[Any]
     draft: Field[str]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its patterns in their order, the one made by hand last."""
+        return tuple(name for _, names in self.groups for name in names)
 
     @property
     def fields(self) -> tuple[Field[Any], ...]:
@@ -64,17 +83,49 @@ class Sheet:
         return self.spec, self.paint
 
 
-def _sheet(prefix: str, names: tuple[str, ...], first: str) -> Sheet:
-    return Sheet(names, _specification(f"{prefix}.spec", first), _painting(f"{prefix}.paint"), state.text(f"{prefix}.draft", "", LIMIT))
+def _sheet(prefix: str, first: str, **groups: Mapping[str, str]) -> Sheet:
+    """`groups`: the patterns of each by name, with {} where a number stands."""
+    named = (*((group, tuple(templates)) for group, templates in groups.items()), ("hand", ("hand",)))
+    written = {name: text for templates in groups.values() for name, text in templates.items()}
+    fields = _specification(f"{prefix}.spec", first), _painting(f"{prefix}.paint"), state.text(f"{prefix}.draft", "", LIMIT)
+    return Sheet(named, written, *fields)
 
 
 SHEETS = {
-    "decoder": _sheet("m", ("causal", "bidirectional", "left", "right", "prefix", "window", "packed", "hand"), "causal & window(2)"),
-    "encoder": _sheet("m.e", ("bidirectional", "causal", "left", "right", "window", "packed", "hand"), "causal"),
-    "cross": _sheet("m.x", ("bidirectional", "wait", "window", "left", "right", "hand"), "wait(1)"),
+    "decoder": _sheet(
+        "m",
+        "causal & window(2)",
+        whole={"causal": "causal", "bidirectional": "bidirectional", "prefix": "causal | prefix({})"},
+        padding={"left": "causal & pad_left({})", "right": "causal & pad_right({})"},
+        local={"window": "causal & window({})"},
+        documents={"packed": "causal & packed({})"},
+    ),
+    "encoder": _sheet(
+        "m.e",
+        "causal",
+        whole={"bidirectional": "bidirectional", "causal": "causal"},
+        padding={"left": "pad_left({})", "right": "pad_right({})"},
+        local={"window": "window({})"},
+        documents={"packed": "packed({})"},
+    ),
+    "cross": _sheet(
+        "m.x",
+        "wait(1)",
+        whole={"bidirectional": "bidirectional", "wait": "wait({})", "window": "window({})"},
+        padding={"left": "pad_left({})", "right": "pad_right({})"},
+    ),
 }
-NUMBERS = {name: state.integer(f"m.{name}", 0, 0, 1_024) for name in ("left", "right", "prefix", "window", "packed", "wait")}  # 0: follows the text
-FIELDS = (*(field for sheet in SHEETS.values() for field in sheet.fields), *NUMBERS.values())
+
+
+def _numbers(name: str, *more: str) -> tuple[Field[int], ...]:
+    return tuple(state.integer(f"m.{name}{part}", 0, 0, 1_024) for part in ("", *(f".{other}" for other in more)))  # 0: follows the text
+
+
+NUMBERS = {name: _numbers(name) for name in ("left", "right", "prefix", "window", "packed", "wait")}
+"""The numbers of a pattern, in the order in which it is written."""
+OTHER = state.text("m.other", "", 40)
+"""What the mask on the screen would be combined with; in no link."""
+FIELDS = (*(field for sheet in SHEETS.values() for field in sheet.fields), *(field for fields in NUMBERS.values() for field in fields))
 
 
 # ---------------------------------------------------------------- what is on the screen
@@ -117,31 +168,45 @@ class Desk:
         """A mask as booleans, (queries, keys)."""
         return built(mask, self.where, self.queries, self.keys).numpy()
 
-    def made(self, name: str, number: int) -> Mask:
-        """A pattern of the gallery with its number."""
-        return self.by_hand if name == "hand" else made(self.where, name, number)
+    def made(self, name: str, numbers: tuple[int, ...]) -> Mask:
+        """A pattern of the gallery with its numbers."""
+        return self.by_hand if name == "hand" else made(self.where, name, numbers)
 
-    def number_for(self, name: str) -> int:
-        """A pattern's number: the reader's, or one that shows something in a text of this length; 0 where it has none."""
-        length = self.keys
-        natural = {"left": max(length // 5, 1), "right": max(length // 5, 1), "prefix": max(length // 3, 2), "packed": max(length // 2, 1)}
-        return min(state.get(NUMBERS[name]) or natural.get(name, 2 if name == "window" else 1), length) if name in NUMBERS else 0
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """A pattern's numbers: the reader's, or ones that show something in a text of this length."""
+        natural = NATURAL.get(name, lambda length: (1,))(self.keys)
+        fields = NUMBERS.get(name, ())
+        return tuple(min(state.get(field) or at, self.keys) for field, at in zip(fields, natural, strict=False))
+
+    @property
+    def other(self) -> str:
+        """The pattern that the mask on the screen would be combined with."""
+        chosen = state.get(OTHER)
+        return chosen if chosen in self.sheet.names else "prefix" if "prefix" in self.sheet.names else "window"
 
     # ------------------------------------------------------------ what changes it
 
-    def note_number(self, name: str, number: int) -> None:
-        """Let a pattern's slider stand where the specification says, also when another pattern is chosen, here or from a link."""
-        if name in NUMBERS and 0 < number <= 1_024 and min(number, self.keys) != self.number_for(name):
-            state.put(NUMBERS[name], number)
+    def note_numbers(self, name: str, numbers: tuple[int, ...]) -> None:
+        """Let a pattern's sliders stand where the specification says, also when another pattern is chosen, here or from a link."""
+        for field, number, shown in zip(NUMBERS.get(name, ()), numbers, self.numbers(name), strict=False):
+            if 0 < number <= 1_024 and min(number, self.keys) != shown:
+                state.put(field, number)
 
     def choose(self, name: str) -> None:
         """Take a pattern of the gallery; by hand one goes on from the mask on the screen."""
         if name != "hand":
-            self._put(str(self.made(name, self.number_for(name))))
+            self._put(str(self.made(name, self.numbers(name))))
         elif state.get(self.sheet.paint) is not None:
             self._put("painted")
         else:
             self.paint(self.build(self.current))
+
+    def combine(self, name: str, how: str) -> None:
+        """Join the mask on the screen with a pattern of the gallery: `and`, `or`, or `without` it."""
+        here = parse(state.get(self.sheet.spec), {"painted": WORD})
+        other = WORD if name == "hand" else self.made(name, self.numbers(name))
+        joined = {"and": here & other, "or": here | other, "without": here & ~other}[how]
+        self._put(str(joined).replace(str(WORD), "painted"))
 
     def paint(self, allowed: NDArray[np.bool_]) -> None:
         """Take a mask made by hand; one of more than `WIDEST` tokens is left alone. A wide or a high one is kept as the square it lies in."""
@@ -171,35 +236,17 @@ def usual(where: Where) -> Mask:
     return Causal() if where == Where("decoder") else Bidirectional()
 
 
-def made(where: Where, name: str, number: int) -> Mask:
-    """A pattern of the gallery with its number; in a decoder it is laid over the causal mask."""
-    match name:
-        case "causal":
-            return Causal()
-        case "prefix":
-            return Causal() | Prefix(number)
-        case "bidirectional":
-            return Bidirectional()
-        case _:
-            part = {"left": PadLeft, "right": PadRight, "window": Window, "wait": Wait, "packed": lambda first: Packed((first,))}[name](number)
-            return Causal() & part if where == Where("decoder") else part
+def made(where: Where, name: str, numbers: tuple[int, ...] = ()) -> Mask:
+    """A pattern of the gallery with its numbers; in a decoder it is laid over the causal mask."""
+    return parse(SHEETS[where.name].templates[name].format(*numbers))
 
 
-def recognised(where: Where, mask: Mask) -> tuple[str, int]:
-    """Which pattern of the gallery a mask is, and its number (0 where it has none); `OWN` for any other combination."""
+def recognised(where: Where, mask: Mask) -> tuple[str, tuple[int, ...]]:
+    """Which pattern of the gallery a mask is, and its numbers; `OWN` for any other combination."""
     if isinstance(mask, Painted):
-        return "hand", 0
-    number = _number(mask)
-    for name in SHEETS[where.name].names[:-1]:
-        if (number > 0 or name not in NUMBERS) and made(where, name, number) == mask:
-            return name, number if name in NUMBERS else 0
-    return OWN, 0
-
-
-def _number(mask: Mask) -> int:
-    part = mask.parts[-1] if isinstance(mask, And | Or) else mask
-    match part:
-        case PadLeft(number) | PadRight(number) | Prefix(number) | Window(number) | Wait(number) | Packed((number,)):
-            return number
-        case _:
-            return 0
+        return "hand", ()
+    written = str(mask)
+    for name, template in SHEETS[where.name].templates.items():
+        if found := re.fullmatch(re.escape(template).replace(r"\{\}", "([0-9]+)"), written):
+            return name, tuple(map(int, found.groups()))
+    return OWN, ()

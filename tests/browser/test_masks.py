@@ -80,7 +80,7 @@ def test_a_pattern_is_chosen_with_the_keyboard_and_its_slider_moves_its_number(p
     choose(page, "causal")
     page.locator(".st-key-patterns [data-name=window]").focus()
     page.keyboard.press("ArrowLeft")
-    expect(page.locator(".st-key-patterns [data-name=prefix]")).to_have_attribute("aria-checked", "true")
+    expect(page.locator(".st-key-patterns [data-name=right]")).to_have_attribute("aria-checked", "true")
     choose(page, "window")
     before = painted(page, "painter")
     slider = page.get_by_role("slider", name=ENGLISH("masks.parameter.window"))

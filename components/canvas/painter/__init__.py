@@ -31,7 +31,8 @@ SIDE = 64  # cells a side; a longer text is painted by square regions
 WIDEST = 256  # tokens up to which it can be painted at all
 HERE = Path(__file__).parent
 WORDS = (
-    *("heading", "title", "help", "read_only", "brush", "cell", "row", "column", "undo", "invert", "rows", "columns"),
+    *("heading", "title", "help", "read_only", "brush", "cell", "row", "column", "diagonal", "way", "either", "allow", "hide"),
+    *("undo", "redo", "invert", "rows", "columns", "will_allow", "will_hide"),
     *("past", "future", "hidden", "mixed", "blind", "cell_state", "region_state", "row_blind", "may", "may_ahead", "may_not", "partly"),
 )
 
@@ -41,16 +42,17 @@ WORDS = (
 
 @dataclass(slots=True)
 class Board:
-    """The picture as the browser has it: its revision number, and the mask it holds."""
+    """The picture as the browser has it: its revision number, the mask it holds, and where in the model that mask acts."""
 
     revision: int = 0
     allowed: Booleans | None = None
+    subject: str = ""
 
-    def show(self, allowed: Booleans) -> int:
-        """The revision under which to send this mask: a new one unless the browser already has it."""
-        if self.allowed is None or not np.array_equal(self.allowed, allowed):
+    def show(self, allowed: Booleans, subject: str = "") -> int:
+        """The revision under which to send this mask: a new one unless the browser already has it, for the same `subject`."""
+        if self.allowed is None or self.subject != subject or not np.array_equal(self.allowed, allowed):
             self.revision += 1
-            self.allowed = allowed
+            self.allowed, self.subject = allowed, subject
         return self.revision
 
     def take(self, given: Any) -> Booleans | None:
@@ -97,12 +99,14 @@ def unpacked(raw: bytes, rows: int, columns: int) -> Booleans:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sheet:
-    """A mask (T, S) with the tokens that ask and those that are asked; `ahead` says whether a column beyond its row is the future."""
+    """A mask (T, S) with the tokens that ask and those that are asked; `ahead` says whether a column beyond its row is the future.
+    `subject` names where in the model it acts: what was done to one subject's mask cannot be undone in another's."""
 
     allowed: Booleans
     queries: Sequence[str]
     keys: Sequence[str]
     ahead: bool = True
+    subject: str = ""
 
 
 def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, Any]:
@@ -118,6 +122,7 @@ def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, A
         "ahead": sheet.ahead,
         "editable": editable,
         "revision": revision,
+        "subject": sheet.subject,
         "cells": base64.b64encode(raw).decode(),
         "blind": base64.b64encode(np.packbits(~sheet.allowed.any(1)).tobytes()).decode(),
         "queries": [plate.visible(piece) for piece in sheet.queries],
@@ -129,7 +134,10 @@ def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, A
 
 HTML = """
 <section class="painter plate">
-  <h2></h2>
+  <div class="top">
+    <h2></h2>
+    <span class="bar ways" role="radiogroup"></span>
+  </div>
   <div class="bar">
     <span class="brushes" role="radiogroup"></span>
     <span class="acts"></span>
@@ -156,7 +164,7 @@ def painter(key: str, words: Words, sheet: Sheet, board: Board, then: Callable[[
             if painted is not None:
                 then(painted)
 
-    _view(key=key, data=layout(sheet, board.show(sheet.allowed), sentences(words, sheet)), on_stroke_change=stroke)
+    _view(key=key, data=layout(sheet, board.show(sheet.allowed, sheet.subject), sentences(words, sheet)), on_stroke_change=stroke)
 
 
 def sentences(words: Words, sheet: Sheet) -> dict[str, str]:

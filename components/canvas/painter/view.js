@@ -4,7 +4,8 @@
 const PAST = colour(SEQUENTIAL, 206), FUTURE = colour(DIVERGING, 52), HIDDEN = "#1f1e28", STAIRS = "#6d6880";
 const HATCHED = `repeating-linear-gradient(135deg, ${HIDDEN} 0 3px, ${PLATE.dim} 3px 4px)`;
 const UNDOS = 60, TALLEST = 540;
-const BRUSHES = ["cell", "row", "column"], ACTS = ["undo", "invert"];
+const BRUSHES = ["cell", "row", "column", "diagonal"], WAYS = ["either", "allow", "hide"], ACTS = ["undo", "redo", "invert"];
+const SIGNED = 12; // CSS pixels: the smallest cell with room for a sign
 
 export default function (component) {
   const root = component.parentElement.querySelector(".painter");
@@ -26,7 +27,7 @@ function pack(bits) {
 class Painter extends Matrix {
   constructor(root) {
     super(root.querySelector(".matrix"), {preview: cell => this.look(cell), choose: () => {}});
-    Object.assign(this, {root, brush: "cell", cursor: {row: 0, column: 0}, earlier: [], stroke: null, strokes: 0});
+    Object.assign(this, {root, brush: "cell", way: "either", cursor: {row: 0, column: 0}, earlier: [], later: [], stroke: null, strokes: 0});
     const {frame} = this;
     frame.onclick = null;
     frame.onpointerdown = event => this.press(event);
@@ -49,9 +50,9 @@ class Painter extends Matrix {
     const before = this.data;
     this.send = stroke => setStateValue("stroke", stroke);
     this.data = data;
-    const same = before?.rows === data.rows && before.columns === data.columns;
+    const same = before?.rows === data.rows && before.columns === data.columns && before.subject === data.subject;
     [this.high, this.wide] = [data.rows, data.columns].map(length => Math.ceil(length / data.block));
-    if (!same) this.earlier = [];
+    if (!same) [this.earlier, this.later] = [[], []];
     if (before?.revision !== data.revision || !same) this.replace(same);
     this.furnish();
     this.paint();
@@ -97,7 +98,15 @@ class Painter extends Matrix {
     const all = length => [...Array(length).keys()];
     if (brush === "row") return all(this.wide).map(other => [row, other]);
     if (brush === "column") return all(this.high).map(other => [other, column]);
+    if (brush === "diagonal") return all(this.high).map(other => [other, other - row + column]).filter(([, other]) => other >= 0 && other < this.wide);
     return [[row, column]];
+  }
+
+  /** What a stroke that begins here would make of its cells: 1 where they may look, 0 where they are hidden. */
+  becomes(brush, cell) {
+    if (this.way !== "either") return this.way === "allow" ? 1 : 0;
+    const cells = this.under(brush, cell), lit = cells.reduce((sum, [row, column]) => sum + this.share(row, column), 0);
+    return lit > cells.length / 2 ? 0 : 1;
   }
 
   dab(brush, cell, value) {
@@ -105,8 +114,8 @@ class Painter extends Matrix {
   }
 
   keep() {
-    this.earlier.push(this.bits.slice());
-    if (this.earlier.length > UNDOS) this.earlier.shift();
+    this.earlier = [...this.earlier, this.bits.slice()].slice(-UNDOS);
+    this.later = [];
   }
 
   commit() {
@@ -117,8 +126,17 @@ class Painter extends Matrix {
   }
 
   undo() {
-    if (!this.earlier.length) return;
-    this.bits = this.earlier.pop();
+    this.go(this.earlier, this.later);
+  }
+
+  redo() {
+    this.go(this.later, this.earlier);
+  }
+
+  go(from, to) {
+    if (!from.length) return;
+    to.push(this.bits);
+    this.bits = from.pop();
     this.commit();
   }
 
@@ -145,11 +163,11 @@ class Painter extends Matrix {
     this.hover(this.at(event));
   }
 
-  /** A stroke paints what its first cell was not. */
+  /** A stroke paints what its first cell was not, or what the reader said it should. */
   begin(brush, cell) {
-    const cells = this.under(brush, cell), lit = cells.reduce((sum, [row, column]) => sum + this.share(row, column), 0);
+    const value = this.becomes(brush, cell);
     this.keep();
-    this.stroke = {brush, value: lit > cells.length / 2 ? 0 : 1};
+    this.stroke = {brush, value};
     this.cursor = cell;
     this.dab(brush, cell, this.stroke.value);
     this.paintCells();
@@ -186,6 +204,24 @@ class Painter extends Matrix {
     this.tell(cell);
   }
 
+  paintLabels() {
+    super.paintLabels();
+    if (this.hovered && this.data?.editable && this.bits) this.paintIntent(this.labels.getContext("2d"), this.hovered);
+  }
+
+  /** What the brush would cover, and whether it would add (+) or take away (−). */
+  paintIntent(pen, at) {
+    const {cell} = this, brush = at.brush ?? this.brush, value = this.stroke ? this.stroke.value : this.becomes(brush, at);
+    pen.strokeStyle = PLATE.glow;
+    pen.lineWidth = 1;
+    if (brush !== "cell") for (const [row, column] of this.under(brush, at)) pen.strokeRect(this.x(column) + 0.5, this.y(row) + 0.5, cell - 2, cell - 2);
+    if (cell < SIGNED) return;
+    const middle = [this.x(at.column + 0.5) - 0.5, this.y(at.row + 0.5) - 0.5], arm = Math.min(8, cell / 3.5), lit = this.share(at.row, at.column) > 0.5;
+    pen.fillStyle = lit ? "#000" : "#fff";
+    pen.fillRect(middle[0] - arm, middle[1] - 1, 2 * arm, 2);
+    if (value) pen.fillRect(middle[0] - 1, middle[1] - arm, 2, 2 * arm);
+  }
+
   focused() {
     return this.root.getRootNode().activeElement === this.frame;
   }
@@ -204,8 +240,10 @@ class Painter extends Matrix {
 
   action(event) {
     const letter = event.key.toLowerCase(), once = brush => () => { this.begin(brush, this.cursor); this.lift(); };
-    if (event.ctrlKey || event.metaKey) return letter === "z" ? () => this.undo() : null;
-    return {" ": once(this.brush), enter: once(this.brush), r: once("row"), c: once("column"), i: () => this.invert(), u: () => this.undo()}[letter];
+    const [undo, redo] = [() => this.undo(), () => this.redo()];
+    if (event.ctrlKey || event.metaKey) return {z: event.shiftKey ? redo : undo, y: redo}[letter] ?? null;
+    const lines = {r: once("row"), c: once("column"), d: once("diagonal")};
+    return {" ": once(this.brush), enter: once(this.brush), ...lines, i: () => this.invert(), u: undo, y: redo}[letter];
   }
 
   steer(event) {
@@ -235,7 +273,8 @@ class Painter extends Matrix {
     const verdict = share === 0 ? words.may_not : share < 1 ? words.partly : column > row ? words.may_ahead : words.may;
     const span = (at, length) => (block === 1 ? at + 1 : `${at * block + 1}–${Math.min((at + 1) * block, length)}`);
     const told = {row: span(row, rows), column: span(column, columns), query: this.map.rows[row], key: this.map.columns[column], verdict};
-    return fill(block === 1 ? words.cell_state : words.region_state, told) + (this.sees(row) ? "" : ` ${words.row_blind}`);
+    const state = fill(block === 1 ? words.cell_state : words.region_state, told) + (this.sees(row) ? "" : ` ${words.row_blind}`);
+    return this.data.editable && !this.stroke ? `${state} ${this.becomes(this.brush, {row, column}) ? words.will_allow : words.will_hide}` : state;
   }
 
   // ---------------------------------------------------------------- what stands around it
@@ -246,10 +285,11 @@ class Painter extends Matrix {
     this.frame.setAttribute("aria-label", words.title);
     find("h2").textContent = words.heading;
     find(".help").textContent = editable ? words.help : words.read_only;
-    find(".brushes").setAttribute("aria-label", words.brush);
-    this.buttons(find(".brushes"), BRUSHES, (button, name) => this.dress(button, name));
+    this.choice(find(".brushes"), "brush", BRUSHES);
+    this.choice(find(".ways"), "way", WAYS);
+    const none = {undo: !this.earlier.length, redo: !this.later.length};
     this.buttons(find(".acts"), ACTS, (button, name) => {
-      button.disabled = name === "undo" && !this.earlier.length;
+      button.disabled = none[name] ?? false;
       button.onclick = () => this[name]();
     });
     this.legend(find(".legend"));
@@ -264,23 +304,23 @@ class Painter extends Matrix {
     }
   }
 
-  dress(button, name) {
-    button.setAttribute("role", "radio");
-    button.setAttribute("aria-checked", this.brush === name);
-    button.tabIndex = this.brush === name ? 0 : -1;
-    button.onclick = () => this.take(name);
-    button.onkeydown = event => {
-      const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: 2, ArrowUp: 2}[event.key];
-      if (!step) return;
-      event.preventDefault();
-      this.take(BRUSHES[(BRUSHES.indexOf(name) + step) % 3]);
-      this.root.querySelector(`[data-name=${this.brush}]`).focus();
-    };
-  }
-
-  take(brush) {
-    this.brush = brush;
-    this.furnish();
+  /** Radio buttons that set `this[what]`. */
+  choice(host, what, names) {
+    host.setAttribute("aria-label", this.data.words[what]);
+    const take = name => { this[what] = name; this.furnish(); };
+    this.buttons(host, names, (button, name) => {
+      button.setAttribute("role", "radio");
+      button.setAttribute("aria-checked", this[what] === name);
+      button.tabIndex = this[what] === name ? 0 : -1;
+      button.onclick = () => take(name);
+      button.onkeydown = event => {
+        const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+        if (!step) return;
+        event.preventDefault();
+        take(names[(names.indexOf(name) + step + names.length) % names.length]);
+        host.querySelector("[aria-checked=true]").focus();
+      };
+    });
   }
 
   legend(host) {

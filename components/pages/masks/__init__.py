@@ -1,0 +1,53 @@
+"""Masks: choose a pattern, combine some or paint one, and see what it changes in the same model on the same text."""
+
+from __future__ import annotations
+
+import time
+
+import streamlit as st
+
+from components.controls import mask
+from components.controls import where as places
+from components.page import Page, Session, block
+from components.pages.masks import answer, bench, costs
+from components.pages.masks.view import FIELDS, WHERE, view
+from model.analysis import masking
+from model.analysis.places import Where
+
+BREATH = 0.05  # seconds between the canvases and the rest: what arrives together is painted together, at the pace of the slowest
+
+
+def render(session: Session) -> None:
+    """The page: which attention, the patterns, the mask at hand, and the same text read by default and masked."""
+    st.title(session.words("masks.title"))
+    st.markdown(session.words("masks.lead"))
+    workbench(session, places.choice(session.words, WHERE, session.specimen))
+
+
+@block
+def workbench(session: Session, where: Where) -> None:
+    """Everything that depends on the mask."""
+    at = view(session, where)
+    name, numbers = mask.recognised(where, at.desk.current)
+    at.desk.note_numbers(name, numbers)
+    allowed = at.desk.build(at.desk.current)
+    bench.gallery(at, name)
+    left, right = st.columns([11, 10], gap="large")
+    middle = st.container()
+    with left:
+        bench.painting(at, allowed)
+    with middle:
+        answer.compared(session, at)
+    time.sleep(BREATH)
+    default, masked = at.traces()
+    with right:
+        bench.controls(at, name)
+        answer.next_token(at, default, masked)
+    left, right = st.columns([11, 10], gap="large")
+    with left:
+        (answer.shifts if at.encoder else answer.losses)(at, default, masked)
+    with right:
+        costs.saved(at, masking.saving(allowed, session.specimen.config, where))
+
+
+PAGE = Page("masks", render, FIELDS)

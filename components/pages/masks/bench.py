@@ -1,0 +1,121 @@
+"""The workbench: every pattern of the field, the mask at hand to paint on, and how it is written."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from components import compute, page, state
+from components.canvas import patterns as pictures
+from components.canvas.painter import Board, Sheet, painter
+from components.canvas.patterns import Group, Picture, patterns
+from components.canvas.plate import visible
+from components.controls import mask
+from components.controls.mask import Desk
+from components.page import Session, exhibit
+from components.pages.masks.view import Booleans, View, plural
+
+
+def gallery(view: View, chosen: str) -> None:
+    """The patterns as one strip of pictures, in groups, each drawn for the text at hand."""
+    words = view.session.words
+    groups = [Group(words(f"masks.group.{group}"), tuple(_picture(view, name) for name in names)) for group, names in view.desk.sheet.groups]
+    shape = view.desk.queries, view.desk.keys
+    patterns("patterns", words("masks.gallery.title"), groups, chosen, shape, view.desk.choose, ahead=view.ahead)
+
+
+def _picture(view: View, name: str) -> Picture:
+    desk = view.desk
+    made = desk.made(name, desk.numbers(name))
+    cells = compute.packed("masks.picture", desk.where, desk.queries, desk.keys, str(made), make=lambda: pictures.cells(desk.build(made)))
+    return Picture(name, view.told("short", name), view.told("pattern", name), cells)
+
+
+def painting(view: View, allowed: Booleans) -> None:
+    board: Board = state.remember(f"masks.board.{view.where.name}", Board)
+    sheet = Sheet(allowed, view.queries, view.keys, view.ahead)
+    exhibit(
+        view.session,
+        "mask",
+        lambda: painter("painter", view.session.words, sheet, board, view.desk.paint),
+        _kept(view, allowed),
+        lambda: _mask_table(view, allowed),
+        lambda: view.again('numbers = {"allowed": allowed.numpy()}'),
+    )
+
+
+def _kept(view: View, allowed: Booleans) -> str:
+    words = view.session.words
+    pairs, ahead = int(allowed.sum()), np.argwhere(np.triu(allowed, 1) & view.ahead)
+    sentences = [words("masks.painter.reading", pairs=words.number(pairs), all=words.number(allowed.size), share=words.percent(pairs / allowed.size))]
+    if len(ahead):
+        row, column = (int(at) for at in ahead[0])
+        names = {"token": visible(view.queries[row]), "future": visible(view.keys[column])}
+        sentences.append(words(f"masks.painter.ahead_{plural(len(ahead))}", count=words.number(len(ahead)), row=row + 1, **names))
+    sentences += _blind(view.session, allowed)
+    return " ".join(sentences)
+
+
+def _blind(session: Session, allowed: Booleans) -> list[str]:
+    rows = np.flatnonzero(~allowed.any(1)) + 1
+    if not len(rows):
+        return []
+    named = ", ".join(map(str, rows[:12])) + (" …" if len(rows) > 12 else "")
+    return [session.words(f"masks.painter.blind_{plural(len(rows))}", rows=named)]
+
+
+def _mask_table(view: View, allowed: Booleans) -> pd.DataFrame:
+    words = view.session.words
+    columns = {"row": np.arange(len(allowed)) + 1, "query": [visible(piece) for piece in view.queries], "keys": allowed.sum(1)}
+    if view.ahead:
+        columns["ahead"] = np.triu(allowed, 1).sum(1)
+    columns["bits"] = ["".join("01"[on] for on in row) for row in allowed.astype(int)]
+    return pd.DataFrame({words(f"masks.table.{name}"): values for name, values in columns.items()})
+
+
+# ---------------------------------------------------------------- beside the painting
+
+
+def controls(view: View, name: str) -> None:
+    """The pattern's name, sentence and numbers, and the specification, each in a place of its own that never moves."""
+    with st.container(key="masks-pattern"):
+        st.header(view.told("pattern", name))
+        st.markdown(view.told("about", name))
+        if name in mask.NUMBERS and view.desk.keys > 2:
+            _sliders(view, name)
+    with st.container(key="masks-spec"):
+        _specification(view.session, view.desk)
+        _combining(view)
+
+
+def _sliders(view: View, name: str) -> None:
+    desk, fields = view.desk, mask.NUMBERS[name]
+    for column, field, shown in zip(st.columns(len(fields)), fields, desk.numbers(name), strict=True):
+        part = field.name.removeprefix("m.")
+        with column:
+            st.slider(view.told("parameter", part), 1, desk.keys, **state.bind(field, then=partial(desk.choose, name), shown=shown))
+
+
+def _combining(view: View) -> None:
+    """The mask on the screen and, or, without another pattern of the gallery."""
+    words, desk = view.session.words, view.desk
+    with st.container(key="masks-combine", horizontal=True, vertical_alignment="bottom", gap="small"):
+        bound = state.bind(mask.OTHER, shown=desk.other)
+        st.selectbox(words("masks.combine.label"), desk.sheet.names, format_func=partial(view.told, "pattern"), **bound)
+        for how in mask.WAYS:
+            told, then = words(f"masks.combine.{how}"), partial(desk.combine, desk.other, how)
+            st.button(told, key=f"combine-{how}", help=words(f"masks.combine.{how}_help"), on_click=then)
+
+
+def _specification(session: Session, desk: Desk) -> None:
+    words = session.words
+    text, refused = desk.draft
+    bound = state.bind(desk.sheet.draft, then=desk.adopt, shown=text)
+    st.text_input(words("masks.spec.label"), help=words("masks.spec.help"), max_chars=mask.LIMIT, **bound)
+    if refused:
+        page.note(session, words("masks.spec.kept", reason=words.refusal(refused), spec=state.get(desk.sheet.spec)))
+
+

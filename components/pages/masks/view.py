@@ -1,0 +1,122 @@
+"""What all parts of the page share: the fields of its link, a mask in its place with the tokens there, and how it is told and written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components import compute, state
+from components.compute import Specimen
+from components.controls import mask
+from components.controls import where as places
+from components.controls.mask import Desk
+from components.page import Session
+from model.analysis.places import Where, own
+from model.config import Encoder
+from model.trace import Trace
+
+Booleans = NDArray[np.bool_]
+
+# Counted from 1, as the screen does; 0 leaves the choice to the page.
+LAYER = state.integer("m.layer", 0, 0, 96)
+HEAD = state.integer("m.head", 0, 0, 128)
+BLANK = state.integer("m.blank", 0, 0, 1_024)
+WHERE = places.field("m.where")
+FIELDS = (WHERE, *mask.FIELDS, LAYER, HEAD, BLANK)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the page is about: a session, the mask at hand in one place, and the tokens that ask and are asked there."""
+
+    session: Session
+    desk: Desk
+    queries: tuple[str, ...]
+    keys: tuple[str, ...]
+
+    @property
+    def specimen(self) -> Specimen:
+        """The model on show."""
+        return self.session.specimen
+
+    @property
+    def where(self) -> Where:
+        """The attention whose mask is changed."""
+        return self.desk.where
+
+    @property
+    def spec(self) -> str:
+        """The mask at hand, written."""
+        return str(self.desk.current)
+
+    @property
+    def encoder(self) -> bool:
+        """Whether the model fills in rather than writes."""
+        return isinstance(self.specimen.config.form, Encoder)
+
+    @property
+    def ahead(self) -> bool:
+        """Whether looking at a later token is looking into the future."""
+        return self.where == Where("decoder")
+
+    # ------------------------------------------------------------ the text, read twice
+
+    def traces(self) -> tuple[Trace, Trace]:
+        """The text as the model was trained to read it, and under the mask."""
+        prompt = self.session.prompt
+        default = compute.traced(self.specimen, prompt.ids, source=prompt.source_ids)
+        return default, compute.traced(self.specimen, prompt.ids, self.spec, source=prompt.source_ids, where=self.where)
+
+    # ------------------------------------------------------------ in words
+
+    def told(self, what: str, name: str) -> str:
+        """A pattern's words: its own in this place, where it has any."""
+        words, own = self.session.words, f"masks.{what}_{self.where.name}.{name}"
+        return words(own) if words.has(own) else words(f"masks.{what}.{name}")
+
+    @property
+    def own(self) -> str:
+        """The pattern that the model reads with by itself, as it is called within a sentence."""
+        return self.told("pattern", mask.recognised(self.where, own(self.specimen.config, self.where))[0]).lower()
+
+    # ------------------------------------------------------------ in a notebook
+
+    def again(self, lines: str) -> str:
+        """The lines that read the text under the mask at hand, then these."""
+        where, config = self.where, self.specimen.config
+        queries = "len(source)" if where.stack != config.main else "len(ids)"
+        return AGAIN.format(spec=self.spec, where=where, queries=queries, name=compute.named(config, where)) + lines
+
+
+def view(session: Session, where: Where) -> View:
+    """The mask of this session at a place."""
+    queries, keys = places.pieces(session.prompt, where)
+    return View(session, Desk(where, len(queries), len(keys)), queries, keys)
+
+
+def plural(count: int) -> str:
+    """Which form of a sentence speaks of so many."""
+    return "one" if count == 1 else "many"
+
+
+def named_again(names: Sequence[str]) -> str:
+    """The line that leaves these parts of `reading` as `numbers`."""
+    return f"numbers = {{name: np.asarray(getattr(reading, name)) for name in {tuple(names)!r}}}"
+
+
+AGAIN = """
+import numpy as np
+import torch
+
+from model.analysis import masking
+from model.analysis.places import Where, built
+from model.layers.masks import parse
+from model.trace import Tracer
+
+about = torch.tensor(source) if source else None
+allowed = built(parse({spec!r}), {where}, {queries}, len(source))
+masked = Tracer(model).trace(torch.tensor(ids), source=about, {name}=allowed)
+"""
