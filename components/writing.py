@@ -51,6 +51,9 @@ TEMPERATURE: Field[float | None] = Field("g.t", None, state.number("g.t", WARM, 
 TOP_K = state.integer("g.k", 0, 0, 100)
 TOP_P = state.number("g.p", 1.0, 0.05, 1.0)
 MIN_P = state.number("g.m", 0.0, 0.0, 0.5)
+FREQUENCY = state.number("g.freq", 0.0, 0.0, 2.0)
+PRESENCE = state.number("g.pres", 0.0, 0.0, 2.0)
+TYPICAL = state.number("g.typ", 1.0, 0.05, 1.0)
 SEED = state.integer("g.seed", 0, 0, SEEDS - 1)
 COUNT = state.integer("g.n", FIRST, 0, LONGEST)
 AT = state.integer("g.at", 0, 0, LONGEST)
@@ -63,10 +66,13 @@ ORDER: Field[Order] = state.option("g.order", ORDERS[0], ORDERS)
 SPEED = state.option("g.speed", 2.0, SPEEDS)
 TURNED: dict[str, Field[Any]] = {
     "repetition_penalty": REPETITION,
+    "frequency_penalty": FREQUENCY,
+    "presence_penalty": PRESENCE,
     "temperature": TEMPERATURE,
     "top_k": TOP_K,
     "top_p": TOP_P,
     "min_p": MIN_P,
+    "typical": TYPICAL,
     "seed": SEED,
 }
 FIELDS = (*TURNED.values(), COUNT, AT, PICKS, FILLS, STOP, ORDER, SPEED, branches.BRANCHES)

@@ -102,9 +102,10 @@ def test_forged_branches_are_refused(given: str) -> None:
 
 def again(session: Session) -> tuple[int, ...]:
     """What the link's own fields write."""
-    fields: list[tuple[state.Field[Any], Any]] = [(field, state.get(field)) for field in (COUNT, AT, PICKS, STOP)]
+    fields: list[state.Field[Any]] = [COUNT, AT, PICKS, STOP]
+    values = [state.get(field) for field in fields]
     st.session_state.clear()
-    for field, value in fields:
+    for field, value in zip(fields, values, strict=True):
         state.put(field, value)
     return ids_of(line_of(session))
 

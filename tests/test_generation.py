@@ -279,23 +279,65 @@ def test_greedy_with_a_penalty_equals_transformers() -> None:
     assert [step.id for step in generate(ours, ids[0], Greedy(repetition_penalty=1.4), tokens=20)] == theirs
 
 
-def test_filters_equal_transformers() -> None:
+WARPERS: dict[str, Any] = {
+    "repetition_penalty": lambda peer, value: peer.RepetitionPenaltyLogitsProcessor(value),
+    "temperature": lambda peer, value: peer.TemperatureLogitsWarper(value),
+    "top_k": lambda peer, value: peer.TopKLogitsWarper(value),
+    "top_p": lambda peer, value: peer.TopPLogitsWarper(value),
+    "min_p": lambda peer, value: peer.MinPLogitsWarper(value),
+    "typical": lambda peer, value: peer.TypicalLogitsWarper(value),
+}
+SETTINGS: list[dict[str, Any]] = [
+    *({"repetition_penalty": value} for value in (1.05, 1.3, 2.0)),
+    *({"temperature": value} for value in (0.05, 0.7, 2.0)),
+    *({"top_k": value} for value in (1, 20, 100)),
+    *({"top_p": value} for value in (0.05, 0.8, 0.999)),
+    *({"min_p": value} for value in (0.001, 0.1, 0.5)),
+    *({"typical": value} for value in (0.05, 0.5, 0.95)),
+    {"temperature": 1.4, "typical": 0.9},
+    {"top_k": 12, "typical": 0.6},
+    {"top_p": 0.9, "min_p": 0.05, "typical": 0.3},
+    {"repetition_penalty": 1.3, "temperature": 0.7, "top_k": 20, "top_p": 0.8, "min_p": 0.1},
+    {"repetition_penalty": 1.2, "temperature": 1.1, "top_k": 40, "top_p": 0.95, "min_p": 0.02, "typical": 0.7},
+]
+
+
+@pytest.mark.parametrize("given", SETTINGS, ids=str)
+def test_filters_equal_transformers(given: dict[str, Any]) -> None:
     import transformers as peer
 
-    processors: list[Any] = [
-        peer.RepetitionPenaltyLogitsProcessor(1.3),
-        peer.TemperatureLogitsWarper(0.7),
-        peer.TopKLogitsWarper(20),
-        peer.TopPLogitsWarper(0.8),
-        peer.MinPLogitsWarper(0.1),
-    ]
-    choose = Sample(repetition_penalty=1.3, temperature=0.7, top_k=20, top_p=0.8, min_p=0.1)
-    for seed in range(20):
-        logits = torch.randn(60, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 2
-        history = list(range(seed, 40, 3))
-        for count, stage in enumerate(stages(logits.numpy(), choose, history), 1):
-            theirs = run_through(processors[:count], torch.tensor([history]), logits[None])
+    for seed, scale in ((0, 0.3), (1, 2), (2, 2), (3, 2), (4, 8)):
+        logits = torch.randn(60, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * scale
+        history, processors = list(range(seed, 40, 3)) * 2, []
+        for stage in stages(logits.numpy(), Sample(**given), history):
+            processors += [WARPERS[stage.name](peer, given[stage.name])] if stage.name in given else []
+            theirs = run_through(processors, torch.tensor([history]), logits[None])
             np.testing.assert_allclose(stage.after, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", SETTINGS[15:], ids=str)
+def test_sampling_distributions_equal_transformers(given: dict[str, Any]) -> None:
+    """Step by step along a text that `transformers` draws, in the order in which its own `generate` puts the filters."""
+    peer, ours = gpt2()
+    ids, chosen = torch.tensor([[4, 9, 4]]), {"typical_p" if name == "typical" else name: value for name, value in given.items()}
+    torch.manual_seed(5)
+    asked = {"do_sample": True, "top_k": 0, "max_new_tokens": 8, "pad_token_id": 0, "output_scores": True, "return_dict_in_generate": True}
+    with torch.inference_mode():
+        theirs = peer.generate(ids, **(asked | chosen))
+    written = theirs.sequences[0, 3:].tolist()
+    for step, scores in zip(generate(ours, ids[0], Sample(**given), tokens=8, picks=dict(enumerate(written))), theirs.scores, strict=True):
+        found = stages(step.logits, Sample(**given), step.history)[-1].after
+        np.testing.assert_allclose(found, scores[0].double().softmax(-1).numpy(), atol=1e-6)
+
+
+def test_of_equal_logits_top_k_keeps_k_where_transformers_keeps_all_of_them() -> None:
+    """The one place where the two part: ties. Ours keep the lowest ids, as greedy choice does."""
+    import transformers as peer
+
+    logits = np.array([1.0, 2.0, 2.0, 2.0])
+    theirs = run_through([peer.TopKLogitsWarper(2)], torch.tensor([[0]]), torch.tensor(logits)[None])
+    np.testing.assert_allclose(theirs, share({1, 2, 3}, logits))
+    np.testing.assert_allclose(by_name(logits, Sample(top_k=2), "top_k").after, share({1, 2}, logits))
 
 
 def run_through(processors: list[Any], ids: torch.Tensor, scores: torch.Tensor) -> np.ndarray:
@@ -307,6 +349,7 @@ def run_through(processors: list[Any], ids: torch.Tensor, scores: torch.Tensor) 
 
 # ---------------------------------------------------------------- filters by their definitions
 
+PENALTIES = ["repetition_penalty", "frequency_penalty", "presence_penalty"]
 some_logits = st.lists(st.floats(-20, 20), min_size=1, max_size=12).map(lambda values: np.array(values) + 1e-3 * np.arange(len(values)))
 
 
@@ -358,6 +401,25 @@ def test_a_repeated_token_is_penalised_once_and_never_rewarded(logits: np.ndarra
         assert stage.left[id] <= value
 
 
+@given(some_logits, st.lists(st.integers(0, 11), max_size=20), st.floats(0, 2), st.floats(0, 2))
+def test_a_penalty_is_taken_off_for_every_time_or_once(logits: np.ndarray, history: list[int], each: float, once: float) -> None:
+    read = [id for id in history if id < len(logits)]
+    left = by_name(logits, Sample(frequency_penalty=each, presence_penalty=once), "presence_penalty", read).left
+    np.testing.assert_allclose(left, [value - each * read.count(id) - once * (id in read) for id, value in enumerate(logits)])
+
+
+@given(some_logits, st.floats(0.01, 0.99))
+def test_typical_keeps_those_whose_surprise_is_nearest_to_the_entropy(logits: np.ndarray, mass: float) -> None:
+    stage = by_name(logits, Sample(typical=mass), "typical")
+    entropy = -sum(p * np.log(p) for p in stage.before if p > 0)
+    strange = [abs(-np.log(p) - entropy) if p > 0 else np.inf for p in stage.before]
+    kept = set(np.flatnonzero(stage.after).tolist())
+    farthest = max(strange[id] for id in kept)
+    assert sum(stage.before[id] for id in kept) >= mass - 1e-9
+    assert sum(stage.before[id] for id in kept if strange[id] < farthest - 1e-9) < mass + 1e-9
+    assert all(strange[id] >= farthest - 1e-9 for id in range(len(logits)) if id not in kept)
+
+
 def by_name(logits: np.ndarray, choose: Sample, name: str, history=()):
     return next(stage for stage in stages(logits, choose, history) if stage.name == name)
 
@@ -366,7 +428,7 @@ def by_name(logits: np.ndarray, choose: Sample, name: str, history=()):
 @given(some_logits, st.floats(0.1, 2), st.integers(0, 12), st.floats(0.05, 1), st.floats(0, 1))
 def test_every_stage_hands_on_a_distribution_and_none_cuts_everything(logits: np.ndarray, temperature: float, k: int, p: float, least: float) -> None:
     line = stages(logits, Sample(temperature=temperature, top_k=k, top_p=p, min_p=least), [0])
-    assert [stage.name for stage in line] == ["repetition_penalty", "temperature", "top_k", "top_p", "min_p"]
+    assert [stage.name for stage in line] == [*PENALTIES, "temperature", "top_k", "top_p", "min_p", "typical"]
     for one, following in pairwise(line):
         np.testing.assert_array_equal(one.left, following.entered)
     for stage in line:
@@ -377,10 +439,12 @@ def test_every_stage_hands_on_a_distribution_and_none_cuts_everything(logits: np
 
 def test_greedy_and_picked_leave_one_token() -> None:
     logits = np.array([0.0, 2.0, 2.0, 1.0])
-    assert [stage.name for stage in stages(logits, Greedy())] == ["repetition_penalty", "greedy"]
+    assert [stage.name for stage in stages(logits, Greedy())] == [*PENALTIES, "greedy"]
     np.testing.assert_array_equal(stages(logits, Greedy())[-1].after, [0, 1, 0, 0])
     np.testing.assert_array_equal(stages(logits, Picked(3))[-1].after, [0, 0, 0, 1])
     np.testing.assert_array_equal(stages(logits, Greedy(repetition_penalty=2), [1])[-1].after, [0, 0, 1, 0])
+    assert pick(logits, Greedy(frequency_penalty=0.6), [1, 2, 1, 2]) == 3
+    assert pick(logits, Greedy(presence_penalty=0.6), [1, 1, 1]) == 2
 
 
 # ---------------------------------------------------------------- the die
@@ -507,6 +571,10 @@ def test_what_cannot_be_continued_is_refused_at_once(ids, keywords, code: str) -
         ("top_p", 1.1),
         ("min_p", -0.1),
         ("min_p", 2),
+        ("typical", 0),
+        ("typical", 1.5),
+        ("frequency_penalty", float("inf")),
+        ("presence_penalty", float("nan")),
         ("repetition_penalty", 0),
         ("seed", -1),
     ],

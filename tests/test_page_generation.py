@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +182,7 @@ def test_the_numbers_are_the_models_own(opened: Callable[..., AppTest]) -> None:
     player, (header, (logits, _)), (looked, (codes,)) = canvas(app, "timeline"), canvas(app, "distribution"), canvas(app, "gaze")
     assert [token["share"] for token in tokens(player)] == [round(step.probability, 6) for step in steps]
     assert np.frombuffer(logits, "<f4").tolist() == steps[4].logits.tolist()
-    assert (header["written"], header["seen"]) == (steps[4].id, sorted(set(steps[4].history)))
+    assert (header["written"], header["seen"]) == (steps[4].id, [list(pair) for pair in sorted(Counter(steps[4].history).items())])
     shape = (2, 5, len(looked["pieces"]))
     planes = list(np.frombuffer(codes, np.uint8).reshape(shape))
     expected = np.concatenate([steps[4].pattern.mean((0, 1))[None], steps[4].pattern.reshape(4, -1)])
@@ -291,13 +293,13 @@ def test_the_text_ends_when_the_context_is_full_and_says_so(session: Session) ->
 # ---------------------------------------------------------------- what comes from the browser
 
 
-GOOD = {"repetition_penalty": 1.2, "temperature": 0, "top_k": 40, "top_p": 0.5, "min_p": 0.1, "seed": 3, "number": 8}
+TURNED = Dials(repetition_penalty=1.2, frequency_penalty=0.5, temperature=0.0, top_k=40, top_p=0.5, min_p=0.1, typical=0.9, seed=3)
+GOOD = asdict(TURNED) | {"number": 8}
 
 
 def test_dials_are_parsed_at_the_border() -> None:
-    dials, number = distribution.parse(GOOD)
-    assert (dials, number) == (Dials(repetition_penalty=1.2, temperature=0.0, top_k=40, top_p=0.5, min_p=0.1, seed=3), 8)
-    assert dials.choose() == Greedy(repetition_penalty=1.2)
+    assert distribution.parse(GOOD) == (TURNED, 8)
+    assert TURNED.choose() == Greedy(repetition_penalty=1.2, frequency_penalty=0.5)
 
 
 @pytest.mark.parametrize(

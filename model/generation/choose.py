@@ -6,6 +6,7 @@ running the model again. V is the size of the vocabulary; arithmetic is in float
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,34 +26,41 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Greedy:
-    """Always the most probable token; of equals, the one with the lowest id."""
+    """Always the most probable token, once the penalties have acted; of equals, the one with the lowest id."""
 
     repetition_penalty: Annotated[float, Interval(1.0, 2.0, step=0.05)] = 1.0
+    frequency_penalty: Annotated[float, Interval(0.0, 2.0, step=0.05)] = 0.0
+    presence_penalty: Annotated[float, Interval(0.0, 2.0, step=0.05)] = 0.0
 
     def __post_init__(self) -> None:
-        _refuse_outside("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0; 1 changes nothing")
+        _refuse_penalties(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """Draw from what the filters leave, in the order they are written here.
+    """Draw from what the filters leave, in the order they are written here: the penalties, the temperature, then what cuts.
 
-    `top_k` 0, `top_p` 1, `min_p` 0 and `repetition_penalty` 1 change nothing. The same seed draws the same tokens.
+    `repetition_penalty` 1, the other penalties 0, `top_k` 0, `top_p` 1, `min_p` 0 and `typical` 1 change nothing. The same seed draws the
+    same tokens. Where `transformers` has the filter, this is its order too.
     """
 
     repetition_penalty: Annotated[float, Interval(1.0, 2.0, step=0.05)] = 1.0
+    frequency_penalty: Annotated[float, Interval(0.0, 2.0, step=0.05)] = 0.0
+    presence_penalty: Annotated[float, Interval(0.0, 2.0, step=0.05)] = 0.0
     temperature: Annotated[float, Interval(0.05, 2.0, step=0.05)] = 1.0
     top_k: Annotated[int, Interval(0, 100, step=1)] = 0
     top_p: Annotated[float, Interval(0.05, 1.0, step=0.05)] = 1.0
     min_p: Annotated[float, Interval(0.0, 0.5, step=0.01)] = 0.0
+    typical: Annotated[float, Interval(0.05, 1.0, step=0.05)] = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _refuse_outside("repetition_penalty", self.repetition_penalty, self.repetition_penalty > 0, "above 0; 1 changes nothing")
+        _refuse_penalties(self)
         _refuse_outside("temperature", self.temperature, self.temperature > 0, "above 0; for the most probable token every time choose greedily")
         _refuse_outside("top_k", self.top_k, self.top_k >= 0, "a whole number, 0 or more; 0 keeps every token")
         _refuse_outside("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and up to 1; 1 keeps every token")
         _refuse_outside("min_p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1; 0 keeps every token")
+        _refuse_outside("typical", self.typical, 0 < self.typical <= 1, "above 0 and up to 1; 1 keeps every token")
         _refuse_outside("seed", self.seed, 0 <= self.seed < 2**64, "a whole number, 0 or more")
 
 
@@ -67,6 +75,8 @@ Choose = Greedy | Sample
 
 
 # ---------------------------------------------------------------- the filters, logits in and logits out; minus infinity is cut
+# What occurred is everything the model has read, the prompt too, as for the repetition penalty of transformers; services that offer
+# the frequency and presence penalties count what was written only.
 
 
 def penalise(logits: Numbers, history: Sequence[int], penalty: float) -> Numbers:
@@ -78,6 +88,16 @@ def penalise(logits: Numbers, history: Sequence[int], penalty: float) -> Numbers
     out = logits.copy()
     out[seen] = np.where(out[seen] > 0, out[seen] / penalty, out[seen] * penalty)
     return out
+
+
+def penalise_each(logits: Numbers, history: Sequence[int], penalty: float) -> Numbers:
+    """Take the penalty off a token's logit once for every time it occurred: the frequency penalty of OpenAI's API reference."""
+    return logits - penalty * np.bincount(np.asarray(history, dtype=np.int64), minlength=len(logits))
+
+
+def penalise_once(logits: Numbers, history: Sequence[int], penalty: float) -> Numbers:
+    """Take the penalty off a token's logit if it occurred at all, however often: the presence penalty of the same."""
+    return penalise_each(logits, sorted(set(history)), penalty)
 
 
 def warm(logits: Numbers, temperature: float) -> Numbers:
@@ -100,6 +120,20 @@ def top_p(logits: Numbers, p: float) -> Numbers:
 def min_p(logits: Numbers, share: float) -> Numbers:
     """Keep tokens at least `share` times as probable as the most probable one (Nguyen et al. 2024, arXiv:2407.01082)."""
     return np.where(logits >= logits.max() + np.log(share), logits, -np.inf)
+
+
+def typical(logits: Numbers, mass: float) -> Numbers:
+    """Keep the fewest tokens that together reach `mass`, those first whose surprise is nearest to what is expected, the entropy: neither
+    the unlikely nor the all too likely (locally typical sampling, Meister et al. 2022, arXiv:2202.00666, section 4). Of tokens as near as
+    the last one needed, all stay."""
+    shares = softmax(logits)
+    surprise = -np.log(shares, out=np.full_like(shares, -np.inf), where=shares > 0)
+    entropy = (shares * np.where(shares > 0, surprise, 0)).sum()
+    strange = np.abs(surprise - entropy)
+    nearest = np.argsort(strange, kind="stable")
+    reached = shares[nearest].cumsum()
+    last = min(int(np.searchsorted(reached, mass)), len(nearest) - 1)
+    return np.where(strange <= strange[nearest[last]], logits, -np.inf)
 
 
 def best(logits: Numbers) -> Numbers:
@@ -145,15 +179,23 @@ def filters(choose: Choose | Picked, history: Sequence[int]) -> Iterator[tuple[s
     match choose:
         case Picked(id=id):
             yield "picked", lambda logits: _only(logits, np.array([id]))
-        case Greedy(repetition_penalty=penalty):
-            yield "repetition_penalty", _unless(penalty == 1, partial(penalise, history=history, penalty=penalty))
+        case Greedy():
+            yield from _penalties(choose, history)
             yield "greedy", best
         case Sample():
-            yield "repetition_penalty", _unless(choose.repetition_penalty == 1, partial(penalise, history=history, penalty=choose.repetition_penalty))
+            yield from _penalties(choose, history)
             yield "temperature", _unless(choose.temperature == 1, partial(warm, temperature=choose.temperature))
             yield "top_k", _unless(choose.top_k == 0, partial(top_k, k=choose.top_k))
             yield "top_p", _unless(choose.top_p == 1, partial(top_p, p=choose.top_p))
             yield "min_p", _unless(choose.min_p == 0, partial(min_p, share=choose.min_p))
+            yield "typical", _unless(choose.typical == 1, partial(typical, mass=choose.typical))
+
+
+def _penalties(choose: Choose, history: Sequence[int]) -> Iterator[tuple[str, Callable[[Numbers], Numbers]]]:
+    rests = {"repetition_penalty": (1, penalise), "frequency_penalty": (0, penalise_each), "presence_penalty": (0, penalise_once)}
+    for name, (rest, act) in rests.items():
+        penalty = getattr(choose, name)
+        yield name, _unless(penalty == rest, partial(act, history=history, penalty=penalty))
 
 
 def pick(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequence[int], place: int | None = None) -> int:
@@ -161,10 +203,10 @@ def pick(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequenc
     match choose:
         case Picked(id=id):
             return id
-        case Greedy(repetition_penalty=1):
+        case Greedy(repetition_penalty=1, frequency_penalty=0, presence_penalty=0):
             return int(logits.argmax())
         case Greedy():
-            return int(penalise(logits.astype(np.float64), history, choose.repetition_penalty).argmax())
+            return int(stages(logits, choose, history)[-1].left.argmax())
         case Sample(seed=seed):
             return draw(softmax(stages(logits, choose, history)[-1].left), die(seed, len(history) if place is None else place))
 
@@ -240,6 +282,12 @@ def _only(logits: Numbers, kept: NDArray[np.intp]) -> Numbers:
 
 def _unless(idle: bool, act: Callable[[Numbers], Numbers]) -> Callable[[Numbers], Numbers]:
     return (lambda logits: logits) if idle else act
+
+
+def _refuse_penalties(choose: Choose) -> None:
+    _refuse_outside("repetition_penalty", choose.repetition_penalty, choose.repetition_penalty > 0, "above 0; 1 changes nothing")
+    for name in ("frequency_penalty", "presence_penalty"):
+        _refuse_outside(name, getattr(choose, name), math.isfinite(getattr(choose, name)), "a number; 0 changes nothing, below 0 rewards")
 
 
 def _refuse_outside(name: str, value: float, fits: bool, allowed: str) -> None:

@@ -20,7 +20,13 @@ FILTERS = {
     "top_k": (int, "keep the K most probable tokens"),
     "top_p": (float, "keep the fewest tokens that reach this probability"),
     "min_p": (float, "keep tokens at least this share as probable as the best"),
+    "typical": (float, "keep tokens about as surprising as expected, until they reach this probability"),
     "seed": (int, "draws the same tokens each time"),
+}
+PENALTIES = {
+    "repetition_penalty": ("divide the logits of tokens that occurred, the prompt's too", 1.0),
+    "frequency_penalty": ("take this off a token's logit for each time it occurred", 0.0),
+    "presence_penalty": ("take this off the logit of a token that occurred at all", 0.0),
 }
 TOKENS, OTHERS = 20, 3
 
@@ -34,7 +40,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", type=int, metavar="N", help=f"how many to write (default: {TOKENS}; about a source, until its end)")
     for name, (kind, does) in FILTERS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=name[0].upper(), help=does)
-    parser.add_argument("--repetition-penalty", type=float, default=1.0, metavar="R", help="make tokens that occurred less likely")
+    for name, (does, rest) in PENALTIES.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=rest, metavar=name[0].upper(), help=does)
     parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)"')
     parser.add_argument("--stop", action="store_true", help="end where the document ends")
     parser.add_argument("--order", choices=ORDERS, help="which blank is filled first: the surest guess (default), or from the left")
@@ -158,9 +165,8 @@ def _mask(options: argparse.Namespace):
 def _choose(options: argparse.Namespace) -> Choose:
     """The most probable token every time, unless something about sampling is asked for."""
     given = {name: getattr(options, name) for name in FILTERS if getattr(options, name) is not None}
-    if not given or options.temperature == 0:
-        return Greedy(repetition_penalty=options.repetition_penalty)
-    return Sample(**given, repetition_penalty=options.repetition_penalty)
+    penalties = {name: getattr(options, name) for name in PENALTIES}
+    return Greedy(**penalties) if not given or options.temperature == 0 else Sample(**given, **penalties)
 
 
 # ---------------------------------------------------------------- what came of it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ SETTINGS = [
     Dials(temperature=2.0, top_p=0.05),
     Dials(temperature=1.0, min_p=0.5, seed=77),
     Dials(temperature=1.2, repetition_penalty=2.0, top_k=7, top_p=0.6, min_p=0.1, seed=123),
+    Dials(temperature=0.0, frequency_penalty=1.1, presence_penalty=0.4),
+    Dials(temperature=1.0, typical=0.05, seed=9),
+    Dials(temperature=1.0, typical=0.5, frequency_penalty=0.35),
+    Dials(temperature=0.9, presence_penalty=2.0, top_k=30, typical=0.95, seed=2),
 ]
 
 
@@ -39,7 +44,7 @@ def cases() -> list[dict[str, Any]]:
             logits = (dice.normal(size=150) * scale).astype(np.float32)
             logits[10:20] = logits[10]
             history = [int(id) for id in dice.integers(0, 150, 30)]
-            out.append({"dials": asdict(dials), "logits": logits.tolist(), "history": history, "u": die(dials.seed, number)})
+            out.append({"dials": asdict(dials), "logits": logits.tolist(), "seen": sorted(Counter(history).items()), "u": die(dials.seed, number)})
     return out
 
 
@@ -47,8 +52,8 @@ def test_the_browser_filters_and_draws_as_python_does(chromium: Browser) -> None
     page = chromium.new_page()
     page.add_script_tag(content=SCRIPT)
     computed = page.evaluate(
-        """cases => cases.map(({dials, logits, history, u}) => {
-            const line = stages(logits, dials, new Set(history));
+        """cases => cases.map(({dials, logits, seen, u}) => {
+            const line = stages(logits, dials, new Map(seen));
             const after = line.map(stage => [stage.name, Array.from(softmax(stage.left))]);
             return {after, drawn: draw(softmax(line.at(-1).left), u)};
         })""",
@@ -57,7 +62,7 @@ def test_the_browser_filters_and_draws_as_python_does(chromium: Browser) -> None
     page.close()
     for case, found in zip(cases(), computed, strict=True):
         logits, choose = np.array(case["logits"]), Dials(**case["dials"]).choose()
-        expected = stages(logits, choose, case["history"])
+        expected = stages(logits, choose, [id for id, count in case["seen"] for _ in range(count)])
         assert [name for name, _ in found["after"]] == [stage.name for stage in expected], case["dials"]
         for (name, after), stage in zip(found["after"], expected, strict=True):
             np.testing.assert_allclose(after, stage.after, atol=1e-12, err_msg=f"{name} {case['dials']}")

@@ -203,6 +203,9 @@ def test_dials_act_on_the_bars_before_the_server_has_heard_of_it(page: Page) -> 
 MOVES = {
     "temperature": ("g.t=1.2", ["ArrowRight"] * 8),
     "repetition_penalty": ("g.r=1.1", ["ArrowRight"] * 2),
+    "frequency_penalty": ("g.freq=0.1", ["ArrowRight"] * 2),
+    "presence_penalty": ("g.pres=0.05", ["ArrowRight"]),
+    "typical": ("g.typ=0.95", ["ArrowLeft"]),
     "top_k": ("g.k=4", ["Home", "ArrowRight", "ArrowRight", "ArrowRight"]),
     "top_p": ("g.p=0.9", ["ArrowLeft", "ArrowLeft"]),
     "min_p": ("g.m=0.5", ["End"]),
@@ -221,7 +224,7 @@ def test_every_dial_leaves_in_the_bars_what_python_would_draw_from(page: Page) -
             assert [bar["before"], bar["after"]] == pytest.approx(python[bar["token"]], abs=1e-6), said
             assert bar["cut"] == (python[bar["token"]][1] == 0), said
         assert left.sum() == pytest.approx(1, abs=1e-6)
-        assert (left > 0).sum() <= (4 if name in ("top_k", "top_p", "min_p") else len(left))
+        assert (left > 0).sum() <= (4 if name in ("top_k", "top_p", "min_p") else len(left)), name
 
 
 def test_where_it_looked_is_the_pattern_of_the_last_token(page: Page) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -30,21 +31,32 @@ SEEDS = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dials:
-    """What the reader turned. A temperature of 0 means the most probable token every time; a filter at its resting value
-    (1, 1, 0, 1, 0) changes nothing."""
+    """What the reader turned. A temperature of 0 means the most probable token every time; a filter at its resting value (1, 0, 0, 1, 0, 1,
+    0, 1) changes nothing."""
 
     repetition_penalty: float = 1.0
+    frequency_penalty: float = 0.0
+    presence_penalty: float = 0.0
     temperature: float = 0.8
     top_k: int = 0
     top_p: float = 1.0
     min_p: float = 0.0
+    typical: float = 1.0
     seed: int = 0
 
     def choose(self) -> Choose:
         """The chooser these dials describe. Raises `Refusal` for impossible values."""
         if self.temperature == 0:
-            return Greedy(repetition_penalty=self.repetition_penalty)
+            return Greedy(**{name: getattr(self, name) for name in GROUPS["penalties"]})
         return Sample(**asdict(self))
+
+
+GROUPS = {
+    "penalties": ("repetition_penalty", "frequency_penalty", "presence_penalty"),
+    "shape": ("temperature",),
+    "cuts": ("top_k", "top_p", "min_p", "typical"),
+}
+"""The dials as they stand under one another, which is the order in which they act."""
 
 
 def _steps(low: float, high: float, step: float) -> list[float]:
@@ -53,10 +65,13 @@ def _steps(low: float, high: float, step: float) -> list[float]:
 
 STOPS: dict[str, list[float]] = {
     "repetition_penalty": _steps(1, 2, 0.05),
+    "frequency_penalty": _steps(0, 2, 0.05),
+    "presence_penalty": _steps(0, 2, 0.05),
     "temperature": _steps(0, 2, 0.05),
     "top_k": [*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 75, 100, 0],
     "top_p": _steps(0.05, 1, 0.05),
     "min_p": [0, 0.001, 0.002, 0.005, *_steps(0.01, 0.5, 0.01)],
+    "typical": _steps(0.05, 1, 0.05),
 }
 """Where each dial can rest, from its left end to its right end."""
 
@@ -76,7 +91,7 @@ class Scene:
 
 
 WORDS = (
-    *("probability", "legend_after", "legend_before", "legend_cut", "legend_drawn", "legend_written", "others", "cuts", "off"),
+    *("probability", "order", "lowers", "legend_after", "legend_before", "legend_cut", "legend_drawn", "legend_written", "others", "cuts", "off"),
     *("greedy", "no_effect", "die_falls", "no_die", "again", "seed", "reset", "pick", "row", "row_cut"),
 )
 
@@ -95,16 +110,19 @@ def header(words: Words, scene: Scene, dials: Dials, answered: int) -> dict[str,
     """What goes with the numbers. `answered` is the number of the last message from the browser that `dials` takes account of."""
     names = {name: words(f"generation.dials.{name}") for name in STOPS}
     hints = {name: words(f"generation.dials.{name}_hint") for name in STOPS}
+    groups = [{"name": words(f"generation.dials.groups.{name}"), "dials": dials} for name, dials in GROUPS.items()]
     return {
         "revision": scene.revision,
         "answered": answered,
-        "seen": sorted(set(scene.history)),
+        "seen": sorted(Counter(scene.history).items()),
         "title": scene.title,
         "die": scene.die,
         "written": scene.written,
         "live": scene.live,
         "dials": asdict(dials),
         "stops": STOPS,
+        "groups": groups,
+        "shorts": {name: words(f"generation.dials.short.{name}") for name in GROUPS["penalties"]},
         "resting": {name: getattr(Dials(temperature=1), name) for name in STOPS},
         "names": names,
         "hints": hints,

@@ -41,7 +41,7 @@ class View {
     const [logits, pieces] = await Promise.all([inflate(parts[0]), this.spelled(parts[1])]);
     if (this.asked !== header) return;
     this.header = header;
-    this.seen = new Set(header.seen);
+    this.seen = new Map(header.seen);
     this.logits = new Float32Array(logits.buffer);
     this.pieces = pieces;
     if (header.answered >= this.number) this.adopt(header);
@@ -80,12 +80,13 @@ class View {
   // ---------------------------------------------------------------- the dials
 
   furnish() {
-    const {words, stops} = this.header;
+    const {words, groups} = this.header;
     this.title.textContent = this.header.title;
     this.axis.textContent = words.probability;
     this.root.setAttribute("aria-label", this.title.textContent);
-    for (const name of Object.keys(stops)) this.dress(this.dials.querySelector(`[data-name=${name}]`) ?? this.dials.appendChild(this.dial(name)), name);
+    for (const [at, group] of groups.entries()) this.gather(this.dials.querySelectorAll("fieldset")[at] ?? this.dials.appendChild(make("fieldset", "", make("legend", "dim"))), group);
     const foot = this.dials.querySelector(".foot") ?? this.dials.appendChild(this.foot());
+    this.explain();
     foot.querySelector(".seed span").textContent = words.seed;
     const seed = foot.querySelector("input");
     if (this.root.getRootNode().activeElement !== seed) seed.value = this.settings.seed;
@@ -94,22 +95,39 @@ class View {
     this.legend.replaceChildren(...["after", "before", "cut", "drawn", "written"].map(kind => make("li", kind, make("i"), words[`legend_${kind}`])));
   }
 
+  /** The dials of one kind, under its name. */
+  gather(set, {name, dials}) {
+    set.firstChild.textContent = name;
+    for (const dial of dials) this.dress(set.querySelector(`[data-name=${dial}]`) ?? set.appendChild(this.dial(dial)), dial);
+  }
+
+  /** What the dial under the hand does; without one, in what order they act. */
+  explain(name) {
+    this.dials.querySelector(".hint").textContent = name ? this.header.hints[name] : this.header.words.order;
+  }
+
   dial(name) {
     const input = document.createElement("input");
     input.type = "range";
     input.min = 0;
     input.step = 1;
     input.oninput = () => this.turn(name, this.header.stops[name][input.value]);
-    const dial = make("div", "dial", make("label", "", make("span"), make("output")), input, make("p", "effect dim"));
+    input.onfocus = () => this.explain(name);
+    input.onblur = () => this.explain();
+    const dial = make("div", "dial", make("label"), input, make("output"), make("p", "effect dim"));
+    dial.onpointerenter = () => this.explain(name);
+    dial.onpointerleave = () => this.explain(this.dials.querySelector("input[type=range]:focus")?.closest(".dial").dataset.name);
     dial.dataset.name = name;
     return dial;
   }
 
   dress(dial, name) {
     const input = dial.querySelector("input"), stops = this.header.stops[name];
-    dial.querySelector("label span").textContent = this.header.names[name];
+    dial.querySelector("label").textContent = this.header.shorts[name] ?? this.header.names[name];
+    dial.querySelector("label").htmlFor = input.id = `dial-${name}`;
     input.max = stops.length - 1;
     input.setAttribute("aria-label", this.header.names[name]);
+    input.setAttribute("aria-description", this.header.hints[name]);
     input.value = nearest(stops, this.settings[name], name === "top_k");
   }
 
@@ -120,7 +138,7 @@ class View {
     again.onclick = () => this.send.setTriggerValue("again", true);
     reset.onclick = () => this.reset();
     again.type = reset.type = "button";
-    return make("div", "foot", make("label", "seed", make("span"), seed), again, reset);
+    return make("div", "foot", make("p", "hint dim"), make("label", "seed", make("span"), seed), reset, again);
   }
 
   /** What each dial says and does. */
@@ -128,11 +146,11 @@ class View {
     const greedy = this.settings.temperature === 0;
     for (const dial of this.dials.querySelectorAll(".dial")) {
       const name = dial.dataset.name, value = this.settings[name], stage = line.find(each => each.name === name);
-      const text = this.spoken(name, value), idle = greedy && !["temperature", "repetition_penalty"].includes(name);
+      const text = this.spoken(name, value), always = name === "temperature" && greedy, idle = greedy && name !== "temperature" && !PENALTIES.includes(name);
       dial.classList.toggle("idle", idle || value === IDLE[name]);
-      dial.querySelector("output").textContent = text;
+      dial.querySelector("output").textContent = always ? "0" : text;
       dial.querySelector("input").setAttribute("aria-valuetext", text);
-      dial.querySelector(".effect").textContent = idle ? this.header.words.no_effect : this.effect(name, stage) || this.header.hints[name];
+      dial.querySelector(".effect").textContent = value === IDLE[name] ? "" : always ? text : idle ? this.header.words.no_effect : this.effect(name, stage);
     }
   }
 
@@ -146,6 +164,7 @@ class View {
 
   effect(name, stage) {
     if (!stage) return "";
+    if (PENALTIES.includes(name)) return fill(this.header.words.lowers, {count: whole(this.seen.size, this.header.language)});
     const before = softmax(stage.entered), gone = [...before.keys()].filter(id => stage.entered[id] > -Infinity && stage.left[id] === -Infinity);
     if (!gone.length) return "";
     const share = gone.reduce((sum, id) => sum + before[id], 0);
