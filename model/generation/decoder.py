@@ -1,15 +1,16 @@
-"""One token at a time: the forward pass of a single new position, its keys and values taken from the cache.
+"""One token at a time, or several at once: the forward pass of new positions, their keys and values taken from the cache.
 
-It is the arithmetic of `model/layers` written for one vector (see `vector.py`) instead of a batch of rows.
+It is the arithmetic of `model/layers` written for one vector or a few rows (see `vector.py`) instead of a batch.
 
-Legend: H query heads, G key/value heads, S positions in the cache (the new one included), `size` the numbers per head.
+Legend: N new tokens, H query heads, G key/value heads, S positions in the cache (the new ones included), `size` the numbers per head.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import cast
 
@@ -19,12 +20,24 @@ from torch import Tensor
 from model.config import EncoderDecoder
 from model.errors import Refusal
 from model.generation import vector
-from model.generation.vector import Slot, View
+from model.generation.vector import ONE, SEVERAL, Function, Layer, Slot, View, Way
 from model.layers.block import Block
 from model.layers.frame import Memory
 from model.layers.masks import Mask
 from model.layers.past import Past
 from model.transformer import Transformer
+
+
+Patterns = tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Machine:
+    """The whole pass as functions: of tokens and places to the residual stream, of every layer, and on to the logits."""
+
+    embed: Callable[[int | Tensor, int | slice], Tensor]
+    layers: list[Layer]
+    score: Function
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,13 +47,33 @@ class Reading:
     `seconds` is what finding out took."""
 
     logits: Tensor
-    patterns: tuple[Tensor, ...]
-    crossed: tuple[Tensor, ...]
+    patterns: Patterns
+    crossed: Patterns
     seconds: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """What the model makes of several new tokens, read in one pass: `logits` (N, V), after each of them, and per layer where they
+    looked, (G, H / G · N, S), at their own text and at the source. `seconds` is what the pass took."""
+
+    logits: Tensor
+    patterns: Patterns
+    crossed: Patterns
+    seconds: float
+
+    def at(self, row: int) -> Reading:
+        """The reading of one of the tokens, as if it had been the last."""
+        count = len(self.logits)
+        behind = count - 1 - row % count
+        patterns, crossed = (
+            [pattern.view(len(pattern), -1, count, pattern.shape[-1])[:, :, row] for pattern in looks] for looks in (self.patterns, self.crossed)
+        )
+        return Reading(self.logits[row], tuple(pattern[..., : pattern.shape[-1] - behind] for pattern in patterns), tuple(crossed), self.seconds)
+
+
 class Decoder:
-    """Reads a prompt with one full forward pass, then one token after the other from its KV cache.
+    """Reads a prompt with one full forward pass, then one token after the other, or several at once, from its KV cache.
 
     An encoder–decoder writes about a `source` of ids, which is read once, here. `mask` (T, S) or (heads, T, S) says who may look at
     whom, over at least `capacity` positions (the model's own unless given); whatever it allows, no position ever sees a token that was
@@ -63,11 +96,20 @@ class Decoder:
         self.turns = vector.turns(config, self.capacity, tokens)
         self.offsets = vector.offsets(stack, self.capacity, tokens, windowed=self.mask is None)
         self.memory = None if source is None else model.encode(torch.tensor([list(source)], device=tokens.device))
-        blocks = [cast(Block, block) for block in stack.blocks]
-        self.remembered = [_remembered(block, self.memory) for block in blocks] * (config.layers // len(blocks))
-        self.layers = [vector.layer(block, config, kv) for block, kv in zip(blocks, self.remembered, strict=False)] * (config.layers // len(blocks))
-        self.embed = vector.embedding(model.embed, self.capacity)
-        self.score = vector.after(vector.norm(stack.norm), vector.head(model.head, tokens))
+        self.blocks = [cast(Block, block) for block in stack.blocks]
+        self.remembered = [_remembered(block, self.memory) for block in self.blocks] * (config.layers // len(self.blocks))
+        self.one = self._machine(ONE)
+
+    @cached_property
+    def several(self) -> Machine:
+        """The machine for several tokens at once, put together when they first come."""
+        return self._machine(SEVERAL)
+
+    def _machine(self, way: Way) -> Machine:
+        stack, tokens = self.model.stack("decoder"), self.model.embed.token.weight.detach()
+        layers = [vector.layer(block, kv, self.config, way) for block, kv in zip(self.blocks, self.remembered, strict=False)]
+        score = vector.after(vector.norm(stack.norm), vector.head(self.model.head, tokens, way))
+        return Machine(vector.embedding(self.model.embed, self.capacity, way), layers * (self.config.layers // len(layers)), score)
 
     @property
     def bytes(self) -> int:
@@ -77,7 +119,9 @@ class Decoder:
 
     @torch.inference_mode()
     def read(self, ids: Sequence[int]) -> Reading:
-        """A prompt, all at once, into the empty cache; the reading is its last token's."""
+        """A prompt, all at once; the reading is its last token's. Into an empty cache it may be read both ways, as the mask says."""
+        if self.length:
+            return self.extend(ids).at(-1)
         began, length, past = perf_counter(), len(ids), self.past(len(ids))
         rows: dict[str, list[Tensor]] = {"attn.pattern": [], "cross.pattern": []}
 
@@ -107,25 +151,43 @@ class Decoder:
     def step(self, id: int) -> Reading:
         """One more token. Raises `Refusal` when the cache has no room for it."""
         began, place = perf_counter(), self.length
-        if place >= self.capacity:
-            sentence = "the KV cache holds {capacity} tokens and {end} were asked for; make it larger"
-            raise Refusal("cache.full", sentence, capacity=self.capacity, end=place + 1)
-        x, view, patterns, crossed = self.embed(id, place), self.view(place), [], []
-        for act, slot in zip(self.layers, self.slots(place), strict=True):
+        self._refuse_full(place + 1)
+        logits, patterns, crossed = self._through(self.one, id, place, place + 1, self.view(place))
+        return Reading(logits, patterns, crossed, perf_counter() - began)
+
+    @torch.inference_mode()
+    def extend(self, ids: Sequence[int]) -> Passage:
+        """Several more tokens in one pass, none of which sees those behind it: the same as one `step` after the other. Raises `Refusal`
+        when the cache has no room for them."""
+        began, place, end = perf_counter(), self.length, self.length + len(ids)
+        self._refuse_full(end)
+        rows = torch.tensor([*ids], device=self.cache.device)
+        logits, patterns, crossed = self._through(self.several, rows, slice(place, end), end, self.views(place, end))
+        return Passage(logits, patterns, crossed, perf_counter() - began)
+
+    def _through(self, machine: Machine, id: int | Tensor, place: int | slice, end: int, view: View) -> tuple[Tensor, Patterns, Patterns]:
+        """New tokens through every layer, to the logits and where they looked; the cache then ends at `end`."""
+        x, patterns, crossed = machine.embed(id, place), [], []
+        for act, slot in zip(machine.layers, self.slots(self.length, end), strict=True):
             x, pattern, across = act(x, slot, view)
             patterns.append(pattern)
             if across is not None:
                 crossed.append(across)
-        self.length += 1
-        return Reading(self.score(x), tuple(patterns), tuple(crossed), perf_counter() - began)
+        self.length = end
+        return machine.score(x), tuple(patterns), tuple(crossed)
+
+    def _refuse_full(self, end: int) -> None:
+        if end > self.capacity:
+            sentence = "the KV cache holds {capacity} tokens and {end} were asked for; make it larger"
+            raise Refusal("cache.full", sentence, capacity=self.capacity, end=end)
 
     def rewind(self, length: int) -> None:
         """Forget everything after the first `length` tokens: a cache is only ever appended to, so this costs nothing."""
         self.length = min(self.length, length)
 
-    def slots(self, place: int) -> Iterator[Slot]:
-        """Every layer's cache for the token at `place`."""
-        filled = self.cache[:, :, : place + 1]
+    def slots(self, place: int, end: int) -> Iterator[Slot]:
+        """Every layer's cache for the tokens from `place` to before `end`."""
+        filled = self.cache[:, :, :end]
         keys, values = filled.chunk(2, 1)
         return map(Slot, filled[:, :, place:].unbind(), keys.mT.unbind(), values.unbind())
 
@@ -139,6 +201,18 @@ class Decoder:
         row = self.mask[..., place, : place + 1].expand(heads, -1).reshape(groups, heads // groups, -1)
         bias = (self.cache.new_zeros(1) if bias is None else bias).masked_fill(~row, -math.inf)
         return View(turn, bias, not bool(row.any(-1).all()))
+
+    def views(self, place: int, end: int) -> View:
+        """The same for several new tokens; what is added to their scores, (G or 1, H / G · N, S), also hides those behind each."""
+        turn = None if self.turns is None else (self.turns[0][place:end], self.turns[1][place:end])
+        heads, groups, device = self.config.attention.heads, self.config.attention.kv_heads, self.cache.device
+        distance = torch.arange(place, end, device=device)[:, None] - torch.arange(end, device=device)
+        allowed = (distance >= 0)[None, None]
+        if self.mask is not None:
+            allowed = allowed & self.mask[..., place:end, :end].expand(heads, -1, -1).unflatten(0, (groups, -1))
+        added = self.cache.new_zeros(1) if self.offsets is None else self.offsets[..., self.capacity - 1 - distance.clamp(min=0)]
+        bias = added.masked_fill(~allowed, -math.inf).expand(-1, heads // groups, -1, -1).flatten(1, 2)
+        return View(turn, bias, self.mask is not None and not bool(allowed.any(-1).all()))
 
 
 def _remembered(block: Block, memory: Memory | None) -> tuple[Tensor, Tensor] | None:
