@@ -21,7 +21,7 @@ import torch
 from components import state
 from model import checkpoints
 from model.analysis.changing import Restoring, restoring
-from model.analysis.places import Where, built, own
+from model.analysis.places import Where, named, own, sighted
 from model.checkpoints import Loaded
 from model.config import Config
 from model.cost import parameters
@@ -30,7 +30,7 @@ from model.generation import generate
 from model.interventions import Comparison, Edit, Head, Output, Residual, compare, direction, follow, spell
 from model.interventions import Prompt as Given
 from model.interventions.passes import seen
-from model.layers.masks import parse
+from model.layers.masks import parse_plan
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 
@@ -138,7 +138,9 @@ def _comparison_bytes(found: Comparison) -> int:
 
 
 def _trace_bytes(trace: Trace) -> int:
-    about = [tensor for tensor in (trace.source_mask, trace.across) if tensor is not None]
+    sights = {id(sight): sight for given in trace.sights.values() for sight in given}.values()
+    seen = [tensor for sight in sights for tensor in (sight.allowed, sight.added)]
+    about = [tensor for tensor in (trace.source_mask, trace.across, *seen) if tensor is not None]
     return sum(tensor.numel() * tensor.element_size() for tensor in (trace.logits, trace.mask, *about, *trace.sites.values()))
 
 
@@ -223,20 +225,23 @@ def specimen(loaded: Loaded, name: str) -> Specimen:
 def traced(specimen: Specimen, ids: Sequence[int], mask: str = "", *, source: Sequence[int] = (), where: Where | None = None) -> Trace:
     """Everything that happens in `specimen` on `ids`, for an encoder–decoder about a `source`. Shared: read it, never write into it.
 
-    A `mask` specification replaces the model's own in one place, `where`: among the tokens of the main stack unless told. Raises
-    `Refusal` for a mask that cannot be read.
+    A `mask` specification, which may be a plan, replaces the model's own in one place, `where`: among the tokens of the main stack unless
+    told. Raises `Refusal` for a mask that cannot be read, or names layers or heads that are not there.
     """
     ids, source, where = tuple(ids), tuple(source), where or Where(specimen.config.main)
-    changed = bool(mask) and parse(mask) != own(specimen.config, where)
+    plan = parse_plan(mask) if mask else None
+    changed = plan if plan is not None and plan.mask != own(specimen.config, where) else None
 
     def make() -> Trace:
         queries = len(source) if source and where.stack == "encoder" else len(ids)
-        given: dict[str, Any] = {named(specimen.config, where): built(parse(mask), where, queries, len(source))} if changed else {}
+        given: dict[str, Any] = {}
+        if changed is not None:
+            given[named(specimen.config, where)] = sighted(changed, specimen.config, where, queries, len(source))
         about = torch.tensor(source) if source else None
         with specimen.turn:
             return specimen.tracer.trace(torch.tensor(ids), source=about, **given).clone()
 
-    return _traces().get((specimen.id, ids, source, (where, mask) if changed else None), make)
+    return _traces().get((specimen.id, ids, source, (where, mask) if changed is not None else None), make)
 
 
 def compared(specimen: Specimen, ids: Sequence[int], edits: Sequence[Edit], *, source: Sequence[int] = (), at: int = -1) -> Comparison:
@@ -276,11 +281,6 @@ def directed(specimen: Specimen, part: Residual, toward: Sequence[Given], away: 
     kept = array("d")
     kept.frombytes(packed("compute.directed", specimen.id, part, tuple(toward), tuple(away), given, make=make))
     return kept[0], kept[1]
-
-
-def named(config: Config, where: Where) -> str:
-    """What the tracer calls the mask of this place."""
-    return "across" if where.branch == "cross" else "mask" if where.stack == config.main else "source_mask"
 
 
 def written(specimen: Specimen, source: Sequence[int], begin: int, end: int | None) -> tuple[int, ...]:

@@ -7,12 +7,12 @@ do too, and any other site not kept is found by running the same text once more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from math import inf
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from torch import Tensor
 from model.config import Config, EncoderDecoder, Kind
 from model.errors import Refusal
 from model.layers.frame import Maps, Watch, own_mask
+from model.layers.masks import Sights, union
 from model.memory import keep_freed_memory
 from model.tap import Tap, chain, ignore
 from model.transformer import Transformer
@@ -48,7 +49,8 @@ class Site:
 class Trace:
     """What one text did inside one model. `ids` (T,), `logits` (T, V), `mask` (T, T) bool; `trace[site]` has no batch axis.
 
-    An encoder–decoder's trace has its `source` (S,), who may look at whom in it, and, (T, S), who may look across at it.
+    An encoder–decoder's trace has its `source` (S,), who may look at whom in it, and, (T, S), who may look across at it. Where layers or
+    heads had masks of their own, these say who may look at whom in any of them; `allowed` and `added` know each layer's.
     Patterns are views of the tracer's buffers, valid until its next trace; `clone` keeps them. `tap` changed what was traced.
     """
 
@@ -59,6 +61,7 @@ class Trace:
     source: Tensor | None
     source_mask: Tensor | None
     across: Tensor | None
+    sights: Mapping[str, Sights] = field(repr=False)
     tap: Tap = field(repr=False)
     sites: dict[str, Tensor] = field(repr=False)
 
@@ -90,17 +93,22 @@ class Trace:
         name = self._name(layer, branch, stack)
         if name + "masked" in self.sites:
             return self.sites[name + "masked"]
-        return self.scores(layer, branch, stack).masked_fill(~self.allowed(branch, stack), -inf)
+        scores, added = self.scores(layer, branch, stack), self.added(layer, branch, stack)
+        return (scores if added is None else scores + added).masked_fill(~self.allowed(branch, stack, layer), -inf)
 
     def pattern(self, layer: int, branch: Branch = "attn", stack: Kind | None = None) -> Tensor:
         """Who looks at whom: (heads, T, S), rows summing to 1 (or to 0 where a row may look at nothing)."""
         name = self._name(layer, branch, stack)
         if name + "pattern" in self.sites:
             return self.sites[name + "pattern"]
-        return self.masked(layer, branch, stack).softmax(-1).masked_fill_(~self.allowed(branch, stack).any(-1, keepdim=True), 0)
+        return self.masked(layer, branch, stack).softmax(-1).masked_fill_(~self.allowed(branch, stack, layer).any(-1, keepdim=True), 0)
 
-    def allowed(self, branch: Branch = "attn", stack: Kind | None = None) -> Tensor:
-        """Who may look at whom: (T, S) bool. Raises `Refusal` for a map this model has not."""
+    def allowed(self, branch: Branch = "attn", stack: Kind | None = None, layer: int | None = None) -> Tensor:
+        """Who may look at whom: (T, S) bool, in any layer and head; or in one `layer`, where it may be (heads, T, S). Raises `Refusal`
+        for a map this model has not."""
+        sights = self.sights.get(self._named(branch, stack))
+        if layer is not None and sights is not None:
+            return sights[layer].allowed
         if (stack or self.model.config.main) == self.model.config.main:
             found = self.mask if branch == "attn" else self.across
         else:
@@ -109,12 +117,24 @@ class Trace:
             raise Refusal("trace.branch", "this model has no {branch} in its {stack}", branch=branch, stack=stack or self.model.config.main)
         return found
 
+    def added(self, layer: int, branch: Branch = "attn", stack: Kind | None = None) -> Tensor | None:
+        """What a soft mask added to a layer's scores: (heads, T, S); `None` for nothing."""
+        sights = self.sights.get(self._named(branch, stack))
+        return None if sights is None else sights[layer].added
+
+    def _named(self, branch: Branch, stack: Kind | None) -> str:
+        return "across" if branch == "cross" else "mask" if stack in (None, self.model.config.main) else "source_mask"
+
     def _name(self, layer: int, branch: Branch, stack: Kind | None) -> str:
         return f"{stack or self.model.config.main}.blocks.{layer}.{branch}."
 
+    @property
+    def masks(self) -> dict[str, Any]:
+        """Every mask it was made with, by the names that `Tracer.trace` has for them."""
+        return {"mask": self.mask, "source_mask": self.source_mask, "across": self.across, **self.sights}
+
     def _again(self, site: str) -> Trace:
-        masks = {"mask": self.mask, "source_mask": self.source_mask, "across": self.across}
-        return Tracer(self.model).trace(self.ids, source=self.source, **masks, tap=self.tap, keep=(site,), maps="none")
+        return Tracer(self.model).trace(self.ids, source=self.source, **self.masks, tap=self.tap, keep=(site,), maps="none")
 
     def clone(self) -> Trace:
         """The same trace in memory of its own."""
@@ -135,9 +155,9 @@ class Tracer:
         ids: Tensor | Sequence[int],
         *,
         source: Tensor | Sequence[int] | None = None,
-        mask: Tensor | None = None,
-        source_mask: Tensor | None = None,
-        across: Tensor | None = None,
+        mask: Tensor | Sights | None = None,
+        source_mask: Tensor | Sights | None = None,
+        across: Tensor | Sights | None = None,
         tap: Tap = ignore,
         keep: tuple[str, ...] = LEAN,
         maps: Maps | None = None,
@@ -145,8 +165,8 @@ class Tracer:
         """Run `ids` (T,), for an encoder–decoder about a `source` (S,), and keep the sites whose names match one of the patterns
         `keep` ("*.attn.q"; "*" keeps all).
 
-        `mask` (T, T), `source_mask` (S, S) and `across` (T, S), True = may look; `tap` may change values before they are kept, maps
-        included; `maps` overrides what is spelled out for this length. Raises `Refusal` for more tokens than the model's context.
+        `mask` (T, T), `source_mask` (S, S) and `across` (T, S), True = may look, or a `Sight` for each layer; `tap` may change values before they are
+        kept, maps included; `maps` overrides what is spelled out for this length. Raises `Refusal` for more tokens than the model's context.
         """
         device = self.model.embed.token.weight.device
         row, read = torch.as_tensor(ids, device=device), None if source is None else torch.as_tensor(source, device=device)
@@ -162,15 +182,16 @@ class Tracer:
         watch, seen = Watch(maps or (lean if tap is ignore else "all"), self._buffer), chain(tap, record)
         memory = None if read is None else self.model.encode(read[None], mask=source_mask, across=across, tap=seen, watch=watch)
         logits = self.model(row[None], memory=memory, mask=mask, tap=seen, watch=watch)[0]
-        config = self.model.config
+        config, given = self.model.config, {"mask": mask, "source_mask": source_mask, "across": across}
         return Trace(
             model=self.model,
             ids=row,
             logits=logits,
-            mask=_own(config, config.main, len(row), row.device) if mask is None else mask,
+            mask=_own(config, config.main, len(row), row.device) if mask is None else union(mask),
             source=read,
-            source_mask=_own(config, "encoder", len(read), device) if read is not None and source_mask is None else source_mask,
-            across=torch.ones(len(row), len(read), dtype=torch.bool, device=device) if read is not None and across is None else across,
+            source_mask=_own(config, "encoder", len(read), device) if read is not None and source_mask is None else _union(source_mask),
+            across=torch.ones(len(row), len(read), dtype=torch.bool, device=device) if read is not None and across is None else _union(across),
+            sights={name: given for name, given in given.items() if isinstance(given, tuple)},
             tap=tap,
             sites=found,
         )
@@ -213,6 +234,10 @@ def _wanted(name: str, keep: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in keep)
 
 
+def _union(mask: Tensor | Sights | None) -> Tensor | None:
+    return None if mask is None else union(mask)
+
+
 def _own(config: Config, kind: Kind, length: int, device: torch.device) -> Tensor:
     """The mask a stack has of its own: (T, T) bool."""
     return own_mask(kind, config.attention.window, length, length, device)
@@ -231,7 +256,7 @@ _MEANINGS = {
     "attn.k": "keys, after any rotation",
     "attn.v": "values",
     "attn.scores": "q · k / √size plus what positions add, before the mask",
-    "attn.masked": "scores with minus infinity where a query may not look",
+    "attn.masked": "scores plus what a soft mask adds, minus infinity where a query may not look",
     "attn.pattern": "attention weights: each row sums to 1",
     "attn.mixed": "each head's values, mixed by its pattern",
     "attn.out": "what attention adds to the residual stream",

@@ -12,8 +12,9 @@ from model.config import Config, Kind
 from model.errors import Refusal
 from model.layers.birth import draw
 from model.layers.embedding import Embedding
-from model.layers.frame import Memory, Watch, frame
+from model.layers.frame import Memory, Watch, frames
 from model.layers.head import Head
+from model.layers.masks import Sights
 from model.layers.past import Past, Rolling
 from model.layers.stack import Stack
 from model.tap import Tap, ignore, under
@@ -45,7 +46,7 @@ class Transformer(nn.Module):
         ids: Tensor,
         *,
         memory: Memory | None = None,
-        mask: Tensor | None = None,
+        mask: Tensor | Sights | None = None,
         past: Past | None = None,
         segments: Tensor | None = None,
         places: Tensor | None = None,
@@ -54,7 +55,8 @@ class Transformer(nn.Module):
     ) -> Tensor:
         """Logits (B, T, V) of `ids` (B, T); an encoder–decoder writes them about `memory`, which `encode` made of a source.
 
-        `mask` is boolean, True where a query may look at a key: (T, S), (B, T, S) or (B, heads, T, S); `None` is the model's own.
+        `mask` is boolean, True where a query may look at a key: (T, S), (B, T, S) or (B, heads, T, S), or a `Sight` for each layer, as a
+        `Plan` builds; `None` is the model's own.
         `past` is a KV cache to read and extend. `segments` and `places` (B, T) number each token's part of the text and its
         position. `tap` sees every site, the T × S maps only as far as `watch` says. Raises `Refusal` for more tokens than the context.
         """
@@ -66,22 +68,24 @@ class Transformer(nn.Module):
         return tap("logits", self.head(x, self.embed.token.weight, under("head", tap)))
 
     def encode(
-        self, ids: Tensor, *, mask: Tensor | None = None, across: Tensor | None = None, tap: Tap = ignore, watch: Watch = PLAIN
+        self, ids: Tensor, *, mask: Tensor | Sights | None = None, across: Tensor | Sights | None = None, tap: Tap = ignore, watch: Watch = PLAIN
     ) -> Memory:
         """What the encoder makes of a source `ids` (B, S), for the decoder: `mask` says who may look at whom in the source, `across`
-        (T, S) or (B, T, S) which of it the target may look at. Raises `Refusal` for a model that is no encoder–decoder."""
+        (T, S) or (B, T, S) which of it the target may look at; either may be a `Sight` for each layer. Raises `Refusal` for a model that
+        is no encoder–decoder."""
         if self.encoder is None or self.decoder is None:
             raise Refusal("source.none", "only an encoder–decoder reads a source; this model has no {lacks}", lacks=lacking(self))
         x = self.embed(ids, tap=under("encoder.embed", tap))
         return Memory(self.through(self.encoder, x, tap, watch, mask=mask), across)
 
     def through(
-        self, stack: Stack, x: Tensor, tap: Tap, watch: Watch, *, mask: Tensor | None, past: Past | None = None, memory: Memory | None = None
+        self, stack: Stack, x: Tensor, tap: Tap, watch: Watch, *, mask: Tensor | Sights | None, past: Past | None = None, memory: Memory | None = None
     ) -> Tensor:
         """One stack's residual stream from bottom to top, both (B, T, width)."""
         queries = x.shape[1]
         bias = stack.bias(queries, queries + (past.before if past else 0), x)
-        return stack(x, frame(self.config, stack.kind, queries, x, watch, mask=mask, bias=bias, past=past, memory=memory), under(stack.kind, tap))
+        seen = frames(self.config, stack.kind, queries, x, watch, mask=mask, bias=bias, past=past, memory=memory)
+        return stack(x, seen, under(stack.kind, tap))
 
     def stack(self, kind: Kind | None = None) -> Stack:
         """The stack of this kind; the one that leads to the logits unless told. Raises `Refusal` if the model has none such."""

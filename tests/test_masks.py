@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 
 import pytest
 import torch
@@ -14,7 +15,10 @@ from model.errors import Refusal
 from model.layers.masks import (
     And,
     Bidirectional,
+    Blocks,
     Causal,
+    Dilated,
+    Global,
     Mask,
     Not,
     Or,
@@ -23,9 +27,16 @@ from model.layers.masks import (
     PadRight,
     Painted,
     Prefix,
+    Random,
+    Strided,
+    Wait,
     Window,
+    bigbird,
     blind_rows,
+    longformer,
     parse,
+    sparse,
+    streaming,
 )
 
 
@@ -37,11 +48,46 @@ def document(position: int, lengths: tuple[int, ...]) -> int:
     return len(lengths)
 
 
+def lot(query: int, key: int, seed: int) -> int:
+    """The number a pair is drawn by, in Python's unbounded integers."""
+    number = (query * 2654435761 + key * 2246822507 + seed * 3266489909) % 2**32
+    for shift, factor in ((16, 2146121005), (15, 2221713035)):
+        number = (number ^ number // 2**shift) * factor % 2**32
+    return number ^ number // 2**16
+
+
+@cache
+def draw(query: int, count: int, seed: int) -> frozenset[int]:
+    """The keys up to itself that a query draws."""
+    return frozenset(sorted(range(query + 1), key=lambda key: (lot(query, key, seed), key))[:count])
+
+
+def drew(q: int, k: int, count: int, seed: int) -> bool:
+    return min(q, k) in draw(max(q, k), count, seed)
+
+
 DEFINITIONS: list[tuple[Mask, Callable[[int, int, int], bool]]] = [
     (Causal(), lambda q, k, n: k <= q),
     (Bidirectional(), lambda q, k, n: True),
     (Window(1), lambda q, k, n: q == k),
     (Window(5), lambda q, k, n: abs(q - k) < 5),
+    (Dilated(1, 4), lambda q, k, n: q == k),
+    (Dilated(3, 2), lambda q, k, n: k in (q - 4, q - 2, q, q + 2, q + 4)),
+    (Dilated(4, 1), lambda q, k, n: abs(q - k) < 4),
+    (Strided(1), lambda q, k, n: True),
+    (Strided(5), lambda q, k, n: k in range(q % 5, n, 5)),
+    (Blocks(1), lambda q, k, n: q == k),
+    (Blocks(6), lambda q, k, n: k in range(q - q % 6, q - q % 6 + 6)),
+    (Global(0), lambda q, k, n: False),
+    (Global(2), lambda q, k, n: 0 in (q, k) or 1 in (q, k)),
+    (Random(0, 0), lambda q, k, n: False),
+    (Random(3, 7), lambda q, k, n: drew(q, k, 3, 7)),
+    (Random(64, 999_999), lambda q, k, n: True),
+    (Wait(3), lambda q, k, n: k - q <= 3),
+    (streaming(2, 3), lambda q, k, n: k <= q and (k < 2 or q - k < 3)),
+    (sparse(4), lambda q, k, n: k in range(q - 4, q + 1) or (k < q and (q - k) % 4 == 0)),
+    (longformer(2, 1), lambda q, k, n: abs(q - k) <= 1 or q == 0 or k == 0),
+    (bigbird(2, 1, 2, 5), lambda q, k, n: abs(q - k) <= 1 or q == 0 or k == 0 or drew(q, k, 2, 5)),
     (Prefix(0), lambda q, k, n: False),
     (Prefix(7), lambda q, k, n: k < 7),
     (Packed((3, 9, 20)), lambda q, k, n: document(q, (3, 9, 20)) == document(k, (3, 9, 20))),
@@ -59,6 +105,33 @@ def test_every_cell_follows_the_definition_at_lengths_1_to_64(mask: Mask, rule: 
     for length in range(1, 65):
         wanted = [[rule(query, key, length) for key in range(length)] for query in range(length)]
         assert mask.build(length).tolist() == wanted
+
+
+CAUSAL = {"causal", "window(1)", "dilated(1,4)", "blocks(1)", "prefix(0)", "global(0)", "random(0,0)"}
+"""Of the definitions, the patterns in which no query sees ahead, though nothing but their own rule says so."""
+
+
+@pytest.mark.parametrize("mask", [mask for mask, _ in DEFINITIONS], ids=str)
+def test_a_mask_looks_ahead_or_not_as_stated(mask: Mask) -> None:
+    ahead = [mask.looks_ahead(length) for length in range(1, 65)]
+    assert not ahead[0]  # one token has nothing ahead of it
+    causal = str(mask) in CAUSAL or str(mask).startswith("causal &")
+    assert any(ahead) != causal
+    assert not (Causal() & mask).looks_ahead(64)
+
+
+def test_a_drawn_pattern_keeps_as_many_keys_a_query_as_it_says_and_stays_as_a_text_grows() -> None:
+    mask = Causal() & Random(3, 11)
+    assert mask.build(40).sum(1).tolist() == [min(query + 1, 3) for query in range(40)]
+    assert torch.equal(Random(3, 11).build(64)[:40, :40], Random(3, 11).build(40))
+    assert not torch.equal(Random(3, 11).build(40), Random(3, 12).build(40))
+
+
+def test_drawn_keys_are_spread_evenly() -> None:
+    lengths = 400
+    drawn = torch.stack([(Causal() & Random(1, seed)).build(lengths)[-1] for seed in range(600)]).sum(0)
+    expected = 600 / lengths
+    assert float(((drawn - expected) ** 2 / expected).sum()) == pytest.approx(lengths, abs=4 * (2 * lengths) ** 0.5)
 
 
 @pytest.mark.parametrize("mask", [mask for mask, _ in DEFINITIONS], ids=str)
@@ -88,6 +161,11 @@ paintings = st.integers(1, 12).flatmap(lambda n: st.lists(st.booleans(), min_siz
 patterns = st.one_of(
     st.sampled_from([Causal(), Bidirectional()]),
     st.builds(Window, st.integers(1, 70)),
+    st.builds(Dilated, st.integers(1, 70), st.integers(1, 9)),
+    st.builds(Strided, st.integers(1, 70)),
+    st.builds(Blocks, st.integers(1, 70)),
+    st.builds(Global, numbers),
+    st.builds(Random, numbers, numbers),
     st.builds(Prefix, numbers),
     st.builds(Packed, lengths),
     st.builds(PadLeft, numbers),

@@ -104,7 +104,7 @@ def _bands(trace: Trace, where: Where, layer: int, block: int) -> Iterator[tuple
     attention = trace.model.config.attention
     q = trace[where.site(layer, "q")] * (attention.size**-0.5 if attention.scaled else 1)
     k = trace[where.site(layer, "k")].repeat_interleave(attention.heads // attention.kv_heads, 0).mT
-    bias, allowed = _biases(trace, where), trace.allowed(where.branch, where.stack)
+    bias, allowed = _biases(trace, where, layer), trace.allowed(where.branch, where.stack, layer)
     for start in range(0, queries, step):
         band = slice(start, start + step)
         yield start, _weights(q[:, band], k, None if bias is None else bias[:, band], allowed[..., band, :])
@@ -119,8 +119,8 @@ def rows_at(trace: Trace, where: Where, layer: int, queries: Sequence[int]) -> F
     attention = trace.model.config.attention
     q = trace[where.site(layer, "q")][:, at] * (attention.size**-0.5 if attention.scaled else 1)
     k = trace[where.site(layer, "k")].repeat_interleave(attention.heads // attention.kv_heads, 0).mT
-    bias = _biases(trace, where)
-    return _numpy(_weights(q, k, None if bias is None else bias[:, at], trace.allowed(where.branch, where.stack)[..., at, :]))
+    bias, allowed = _biases(trace, where, layer), trace.allowed(where.branch, where.stack, layer)
+    return _numpy(_weights(q, k, None if bias is None else bias[:, at], allowed[..., at, :]))
 
 
 def _weights(q: Tensor, k: Tensor, bias: Tensor | None, allowed: Tensor) -> Tensor:
@@ -251,7 +251,7 @@ def one_head(trace: Trace, layer: int, head: int, where: Where | None = None) ->
     """The exact map of one head, at any length. Raises `Refusal` for a head the model does not have."""
     where = where or Where(trace.model.config.main)
     _refuse_outside(trace, where, Cell(layer, head, 0, 0))
-    return HeadReading(where, layer, head, _pattern(trace, where, layer, head), _allowed(trace, where, head))
+    return HeadReading(where, layer, head, _pattern(trace, where, layer, head), _allowed(trace, where, layer, head))
 
 
 # ---------------------------------------------------------------- one cell
@@ -351,7 +351,7 @@ def arithmetic(trace: Trace, at: Cell, where: Where | None = None) -> CellArithm
     attention, block = trace.model.config.attention, f"{where.stack}.blocks.{at.layer}"
     shared, own = at.head * attention.kv_heads // attention.heads, slice(at.head * attention.size, (at.head + 1) * attention.size)
     k, v = trace[where.site(at.layer, "k")][shared, at.key], trace[where.site(at.layer, "v")][shared, at.key]
-    mixed, bias = trace[where.site(at.layer, "mixed")][at.head, at.query], _bias(trace, where, at.head, slice(at.query, at.query + 1))
+    mixed, bias = trace[where.site(at.layer, "mixed")][at.head, at.query], _bias(trace, where, at.layer, at.head, slice(at.query, at.query + 1))
     return CellArithmetic(
         cell=at,
         q=_numpy(trace[where.site(at.layer, "q")][at.head, at.query]),
@@ -361,7 +361,7 @@ def arithmetic(trace: Trace, at: Cell, where: Where | None = None) -> CellArithm
         bias=0.0 if bias is None else float(bias[0, at.key]),
         slope=alibi_slopes(attention.heads)[at.head] if bias is not None and isinstance(trace.model.config.positions, Alibi) else None,
         scores=_numpy(_scores(trace, where, at.layer, at.head, slice(at.query, at.query + 1))[0]),
-        allowed=_allowed(trace, where, at.head)[at.query],
+        allowed=_allowed(trace, where, at.layer, at.head)[at.query],
         mixed=_numpy(mixed),
         contribution=_numpy(weight(trace.model, where, at.layer, "out.weight")[:, own] @ mixed),
         before=_numpy(trace[f"{block}.{where.received}"][at.query]),
@@ -374,7 +374,7 @@ def _pattern(trace: Trace, where: Where, layer: int, head: int) -> Floats:
     kept = trace.sites.get(where.site(layer, "pattern"))
     if kept is not None:
         return _numpy(kept[head])
-    allowed = _of_head(trace.allowed(where.branch, where.stack), head)
+    allowed = _of_head(trace.allowed(where.branch, where.stack, layer), head)
     masked = _scores(trace, where, layer, head).masked_fill(~allowed, -math.inf)
     return _numpy(masked.softmax(-1).masked_fill(~allowed.any(-1, keepdim=True), 0))
 
@@ -385,26 +385,28 @@ def _scores(trace: Trace, where: Where, layer: int, head: int, queries: slice = 
     attention = trace.model.config.attention
     q = trace[where.site(layer, "q")][head, queries]
     k = trace[where.site(layer, "k")][head * attention.kv_heads // attention.heads]
-    scores, bias = q @ k.T / (math.sqrt(attention.size) if attention.scaled else 1), _bias(trace, where, head, queries)
+    scores, bias = q @ k.T / (math.sqrt(attention.size) if attention.scaled else 1), _bias(trace, where, layer, head, queries)
     return scores if bias is None else scores + bias
 
 
-def _bias(trace: Trace, where: Where, head: int, queries: slice) -> Tensor | None:
-    """What positions add to some of a head's scores, (queries, S); `None` where they enter elsewhere."""
-    added = _biases(trace, where)
+def _bias(trace: Trace, where: Where, layer: int, head: int, queries: slice) -> Tensor | None:
+    """What positions, and a soft mask, add to some of a head's scores, (queries, S); `None` for nothing."""
+    added = _biases(trace, where, layer)
     return None if added is None else added[head, queries]
 
 
-def _biases(trace: Trace, where: Where) -> Tensor | None:
+def _biases(trace: Trace, where: Where, layer: int) -> Tensor | None:
     """The same of every head and query: (H, T, S)."""
+    added = trace.added(layer, where.branch, where.stack)
     if where.branch == "cross":
-        return None
+        return added
     length = len(sides(trace, where)[0])
-    return trace.model.stack(where.stack).bias(length, length, trace.logits)
+    bias = trace.model.stack(where.stack).bias(length, length, trace.logits)
+    return added if bias is None else bias if added is None else bias + added
 
 
-def _allowed(trace: Trace, where: Where, head: int) -> Booleans:
-    return _of_head(trace.allowed(where.branch, where.stack), head).cpu().numpy()
+def _allowed(trace: Trace, where: Where, layer: int, head: int) -> Booleans:
+    return _of_head(trace.allowed(where.branch, where.stack, layer), head).cpu().numpy()
 
 
 def _of_head(mask: Tensor, head: int) -> Tensor:

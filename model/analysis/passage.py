@@ -57,8 +57,7 @@ def passage(trace: Trace, at: int, stack: Kind | None = None, layers: Sequence[i
 
 def _more(trace: Trace) -> dict[str, Tensor]:
     """The sites that the trace did not keep, all from one more run."""
-    masks = {"mask": trace.mask, "source_mask": trace.source_mask, "across": trace.across}
-    again = Tracer(trace.model).trace(trace.ids, source=trace.source, **masks, tap=trace.tap, keep=LATE, maps="none")
+    again = Tracer(trace.model).trace(trace.ids, source=trace.source, **trace.masks, tap=trace.tap, keep=LATE, maps="none")
     return again.sites
 
 
@@ -109,7 +108,8 @@ def _pattern(trace: Trace, where: Where, layer: int, at: int, scores: Tensor) ->
     kept = trace.sites.get(where.site(layer, "pattern"))
     if kept is not None:
         return kept[:, at]
-    allowed = trace.allowed(where.branch, where.stack)[..., at, :]
+    allowed, added = trace.allowed(where.branch, where.stack, layer)[..., at, :], trace.added(layer, where.branch, where.stack)
+    scores = scores if added is None else scores + added[:, at]
     weights = scores.masked_fill(~allowed, -math.inf).softmax(-1)
     return weights.masked_fill(~allowed.any(-1, keepdim=True), 0)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model.config import Config, EncoderDecoder, Kind, Sliding
-from model.layers.masks import Bidirectional, Causal, Mask, Window
+from model.layers.masks import Bidirectional, Causal, Mask, Plan, Sights, Window
 from model.trace import Branch, Trace
 from model.transformer import Transformer
 
@@ -61,6 +61,18 @@ def own(config: Config, where: Where) -> Mask:
 def built(mask: Mask, where: Where, queries: int, keys: int) -> Tensor:
     """A mask as booleans (queries, keys): across, each text counts from its own beginning."""
     return mask.across(queries, keys) if where.branch == "cross" else mask.build(queries)
+
+
+def sighted(plan: Plan, config: Config, where: Where, queries: int, keys: int) -> Tensor | Sights:
+    """A plan for this attention as the model and its tracer take it: booleans (queries, keys), or a `Sight` for each layer. Raises
+    `Refusal` for a layer or head that is not there."""
+    layers, heads = config.depths[where.stack], config.attention.heads
+    return plan.across(layers, heads, queries, keys) if where.branch == "cross" else plan.build(layers, heads, queries)
+
+
+def named(config: Config, where: Where) -> str:
+    """What `Tracer.trace` calls the mask of this place: `mask`, `source_mask` or `across`."""
+    return "across" if where.branch == "cross" else "mask" if where.stack == config.main else "source_mask"
 
 
 def sides(trace: Trace, where: Where) -> tuple[Tensor, Tensor]:

@@ -79,7 +79,8 @@ class Attention(nn.Module):
         else:
             scores = tap("scores", self.scores(q, k, frame))
             masked = tap("masked", scores if frame.additive is None else scores + frame.additive)
-        pattern = torch.softmax(masked, -1, out=frame.scratch(f"{layer}.pattern", shape, q))
+        met = masked if frame.blind is None else masked.masked_fill(frame.blind, 0)  # a softmax over nothing is no number, nor is its slope
+        pattern = torch.softmax(met, -1, out=frame.scratch(f"{layer}.pattern", shape, q))
         return tap("pattern", pattern if frame.blind is None else pattern.masked_fill(frame.blind, 0))
 
     def scores(self, q: Tensor, k: Tensor, frame: Frame, out: Tensor | None = None) -> Tensor:
@@ -106,8 +107,10 @@ class Attention(nn.Module):
         """PyTorch's kernel; it never shows its pattern."""
         if frame.causal and frame.bias is None:
             return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[-2] > 1, scale=self.scale)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=self.offsets(frame), scale=self.scale)
-        return mixed if frame.blind is None else mixed.masked_fill(frame.blind, 0)
+        offsets = self.offsets(frame)
+        if offsets is None or frame.blind is None:
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=offsets, scale=self.scale)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=offsets.masked_fill(frame.blind, 0), scale=self.scale).masked_fill(frame.blind, 0)
 
     def offsets(self, frame: Frame) -> Tensor | None:
         """What is added to the scores before the softmax: the mask, what positions add, both or nothing."""

@@ -1,12 +1,12 @@
 """Where a block finds itself: who may look at whom, from which position on, after what, and with which buffers.
 
-Everything here is the same for every layer of a stack, so it is made once per pass and handed down.
+Everything here is made once per pass and handed down; the layers of a stack share it, unless a plan gives some a mask of their own.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from model.config import Config, Kind, Rotary
+from model.errors import Refusal
+from model.layers.masks import Sight, Sights
 from model.layers.past import Past
 from model.layers.positions import rotation
 
@@ -36,8 +38,8 @@ def within(prefix: str, scratch: Scratch) -> Scratch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """`additive` is 0 where a query may look and minus infinity where not, broadcast to (batch, heads, queries, keys);
-    `None` means everything is allowed. `blind` marks queries that may look at nothing. `bias` (heads, queries, keys) is what
+    """`additive` is 0, or what a soft mask adds, where a query may look and minus infinity where not, broadcast to (batch, heads, queries,
+    keys); `None` means everything is allowed. `blind` marks queries that may look at nothing. `bias` (heads, queries, keys) is what
     ALiBi or relative positions add. `crossing` is where a decoder finds its source."""
 
     causal: bool
@@ -61,10 +63,11 @@ class Crossing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Memory:
-    """What an encoder leaves for a decoder: `value` (batch, S, width), and in `across` (T, S) or (batch, T, S) who may look at it (`None`: all)."""
+    """What an encoder leaves for a decoder: `value` (batch, S, width), and in `across` (T, S) or (batch, T, S) who may look at it, or a
+    `Sight` for each layer (`None`: all)."""
 
     value: Tensor
-    across: Tensor | None = None
+    across: Tensor | Sight | Sights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,37 @@ class Watch:
     scratch: Scratch = fresh
 
 
+def frames(
+    config: Config,
+    kind: Kind,
+    queries: int,
+    like: Tensor,
+    watch: Watch,
+    *,
+    mask: Tensor | Sights | None,
+    bias: Tensor | None,
+    past: Past | None = None,
+    memory: Memory | None = None,
+) -> tuple[Frame, ...]:
+    """The frame of every layer of a stack, in their order; layers that see alike share one."""
+    depth, made = config.depths[kind], dict[tuple[int, int], Frame]()
+    found: list[Frame] = []
+    for met, across in zip(_by_layer(mask, depth), _by_layer(None if memory is None else memory.across, depth), strict=True):
+        if (id(met), id(across)) not in made:
+            about = None if memory is None else Memory(memory.value, across)
+            made[id(met), id(across)] = frame(config, kind, queries, like, watch, mask=met, bias=bias, past=past, memory=about)
+        found.append(made[id(met), id(across)])
+    return tuple(found)
+
+
+def _by_layer(mask: Tensor | Sight | Sights | None, depth: int) -> Sequence[Tensor | Sight | None]:
+    if not isinstance(mask, tuple):
+        return (mask,) * depth
+    if len(mask) != depth:
+        raise Refusal("mask.layers", "this stack has {depth} layers, and the masks are for {got}", depth=depth, got=len(mask))
+    return mask
+
+
 def frame(
     config: Config,
     kind: Kind,
@@ -82,33 +116,35 @@ def frame(
     like: Tensor,
     watch: Watch,
     *,
-    mask: Tensor | None,
+    mask: Tensor | Sight | None,
     bias: Tensor | None,
     past: Past | None = None,
     memory: Memory | None = None,
 ) -> Frame:
-    """The frame of one pass of `queries` tokens through a stack of this kind, its floating-point values like `like`."""
+    """The frame of one pass of `queries` tokens through a stack of this kind, its floating-point values like `like`. Raises `Refusal` for
+    a mask of another length."""
     start = past.length if past else 0
     keys, window = (past.before if past else 0) + queries, config.attention.window
-    allowed = _spread(mask) if mask is not None else None
+    allowed = _allowed(mask, queries, keys)
     return Frame(
         causal=mask is None and start == 0 and kind == "decoder" and window is None,
-        additive=own_additive(kind, window, queries, keys, like.dtype, like.device) if allowed is None else _additive(allowed, like),
+        additive=own_additive(kind, window, queries, keys, like.dtype, like.device) if allowed is None else _additive(allowed, mask, like),
         blind=_blind(allowed),
         bias=bias,
         turn=_turn(config, start, start + queries, like),
         past=past,
         maps=watch.maps,
         scratch=within(kind, watch.scratch),
-        crossing=None if memory is None else _crossing(memory, like, watch),
+        crossing=None if memory is None else _crossing(memory, queries, like, watch),
     )
 
 
-def _crossing(memory: Memory, like: Tensor, watch: Watch) -> Crossing:
-    allowed = None if memory.across is None else _spread(memory.across)
+def _crossing(memory: Memory, queries: int, like: Tensor, watch: Watch) -> Crossing:
+    across = None if isinstance(memory.across, tuple) else memory.across
+    allowed = _allowed(across, queries, memory.value.shape[1])
     met = Frame(
         causal=False,
-        additive=None if allowed is None else _additive(allowed, like),
+        additive=None if allowed is None else _additive(allowed, across, like),
         blind=_blind(allowed),
         bias=None,
         turn=None,
@@ -142,11 +178,22 @@ def own_mask(kind: Kind, window: int | None, queries: int, keys: int, device: to
     return allowed if window is None else allowed & (distance.abs() < window)
 
 
-def _spread(mask: Tensor) -> Tensor:
-    return mask[:, None] if mask.dim() == 3 else mask
+def _allowed(mask: Tensor | Sight | None, queries: int, keys: int) -> Tensor | None:
+    """A mask as it meets (B, heads, queries, keys). A tensor's third axis from behind is the batch, a sight's the heads."""
+    if mask is None:
+        return None
+    allowed = mask.allowed if isinstance(mask, Sight) else mask
+    if allowed.shape[-2] not in (1, queries) or allowed.shape[-1] != keys:
+        sentence = "the mask is for {rows} × {columns} tokens, and here {queries} look at {keys}"
+        raise Refusal("mask.length", sentence, rows=allowed.shape[-2], columns=allowed.shape[-1], queries=queries, keys=keys)
+    if allowed.dim() < 3:
+        return allowed
+    return allowed[None] if isinstance(mask, Sight) else allowed[:, None] if allowed.dim() == 3 else allowed
 
 
-def _additive(allowed: Tensor, like: Tensor) -> Tensor:
+def _additive(allowed: Tensor, mask: Tensor | Sight | None, like: Tensor) -> Tensor:
+    if isinstance(mask, Sight) and mask.added is not None:
+        return mask.added.to(like).expand(1, -1, -1, -1).masked_fill(~allowed.to(like.device), -math.inf)
     return torch.zeros(allowed.shape, dtype=like.dtype, device=like.device).masked_fill_(~allowed.to(like.device), -math.inf)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from model.config import Alibi, Config, EncoderDecoder, Kind, Relative
@@ -25,9 +27,9 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(Block(config, crosses=crosses) for _ in range(1 if config.shared else self.depth))
         self.norm = norm(config) if config.final_norm else None
 
-    def forward(self, x: Tensor, frame: Frame, tap: Tap = ignore) -> Tensor:
-        """The residual stream from the embedding to what reads it, both (B, T, width)."""
-        for layer in range(self.depth):
+    def forward(self, x: Tensor, frames: Sequence[Frame], tap: Tap = ignore) -> Tensor:
+        """The residual stream from the embedding to what reads it, both (B, T, width); a frame for every layer."""
+        for layer, frame in enumerate(frames):
             x = self.blocks[layer % len(self.blocks)](x, frame, layer, under(f"blocks.{layer}", tap))
         return x if self.norm is None else tap("norm", self.norm(x))
 
