@@ -150,9 +150,9 @@ def test_every_step_accounts_for_every_beam() -> None:
 
 def test_what_cannot_be_searched_is_refused() -> None:
     model = built(SMALL)
-    for wrong in ({"width": 0}, {"tokens": 0}):
-        with pytest.raises(Refusal):
-            Beams(**wrong)
+    for width, tokens in ((0, 3), (3, 0)):
+        with pytest.raises(Refusal, match="1 or more"):
+            Beams(width=width, tokens=tokens)
     with pytest.raises(Refusal, match="no room"):
         list(beam_search(model, (1,) * 16, Beams()))
     *_, last = beam_search(model, (1,) * 14, Beams(tokens=30))

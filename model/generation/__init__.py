@@ -3,6 +3,7 @@
 from model.generation.beam import HALTS, Beams, BeamStep, Candidate, Fate, Finished, Halt, Text, beam_search
 from model.generation.blanks import ORDERS, Fill, Filler, Guesses, Order, fill_blanks, otherwise
 from model.generation.choose import Choose, Chosen, Greedy, Picked, Sample, Stage, die, draw, pick, softmax, stages
+from model.generation.contrastive import Contrast, ContrastStep, Trial, contrastive_search, distinct, variety
 from model.generation.decoder import Decoder, Reading
 from model.generation.steps import Step, Writer, generate, held, rows
 
@@ -14,6 +15,8 @@ __all__ = [
     "Candidate",
     "Choose",
     "Chosen",
+    "Contrast",
+    "ContrastStep",
     "Decoder",
     "Fate",
     "Fill",
@@ -29,9 +32,12 @@ __all__ = [
     "Stage",
     "Step",
     "Text",
+    "Trial",
     "Writer",
     "beam_search",
+    "contrastive_search",
     "die",
+    "distinct",
     "draw",
     "fill_blanks",
     "generate",
@@ -41,4 +47,5 @@ __all__ = [
     "rows",
     "softmax",
     "stages",
+    "variety",
 ]
