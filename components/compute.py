@@ -132,6 +132,11 @@ def _grids() -> Shelf:
     return Shelf(4 * MEGABYTE, lambda found: found.effects.nbytes)
 
 
+@st.cache_resource(show_spinner=False)
+def _decodings() -> Shelf:
+    return Shelf(64, lambda _: 1)
+
+
 def _comparison_bytes(found: Comparison) -> int:
     pairs = [pair for pair in (found.next, found.losses) if pair is not None]
     return found.divergence.nbytes + sum(pair.default.nbytes + pair.changed.nbytes for pair in pairs)
@@ -295,6 +300,12 @@ def written(specimen: Specimen, source: Sequence[int], begin: int, end: int | No
     kept = array("q")
     kept.frombytes(packed("compute.written", specimen.id, source, begin, end, make=make))
     return tuple(kept)
+
+
+def decoded(name: str, specimen: Specimen, *key: Hashable, make: Callable[[], Any]) -> Any:
+    """What a way of decoding, called `name`, wrote in this `specimen`, all its steps; the same for every reader who asks with the same
+    `key`. Shared: nobody writes into it. At most 64 are kept."""
+    return _decodings().get((name, specimen.id, *key), make)
 
 
 def packed(name: str, *key: Hashable, make: Callable[[], bytes]) -> bytes:

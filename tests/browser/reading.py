@@ -42,7 +42,7 @@ CANVASES = {
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze"),
-    "strategies": (),
+    "strategies": ("beams",),
     "size": ("size-curve",),
     "heads": ("roster", "headmap", "kin", "likeness", "lit", "reachmap"),
     "positions": ("positions-scheme", "positions-added"),

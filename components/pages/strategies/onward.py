@@ -1,0 +1,38 @@
+"""What the sections share: a text as the reader reads it, and the way on to the generation page with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from components import state
+from components.canvas.plate import visible
+from components.controls import prompt
+from components.page import Session
+from components.writing import AT, COUNT, LONGEST, PICKS, STOP, TEMPERATURE
+
+SHOWN = 12  # tokens of a text that a sentence quotes
+
+
+def written(session: Session, ids: Sequence[int]) -> str:
+    """New tokens as one text."""
+    return "".join(prompt.predicted(session.words, session.specimen, id) for id in ids).strip()
+
+
+def spoken(session: Session, ids: Sequence[int]) -> str:
+    """The same in a sentence: its beginning where it is long."""
+    text = visible(written(session, ids[:SHOWN]))
+    return text if len(ids) <= SHOWN else f"{text} …"
+
+
+def door(session: Session, key: str, ids: Sequence[int]) -> None:
+    """A button that goes on with a text on the generation page, where every token of it can be looked at."""
+    if st.button(session.words("strategies.onward"), key=f"onward-{key}", width="content"):
+        state.put(PICKS, tuple(enumerate(ids[:LONGEST])))
+        state.put(COUNT, len(ids))
+        state.put(AT, len(ids))
+        state.put(STOP, False)
+        state.reset(TEMPERATURE)
+        state.forget("generation.line")
+        st.switch_page(session.pages["generation"])
