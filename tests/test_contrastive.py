@@ -49,7 +49,7 @@ def tried(model: Transformer, ids: tuple[int, ...], how: Contrast, source: tuple
         _, hidden = read(model, (*ids, id), source)
         *before, last = hidden
         likeness = [float(last @ other / np.linalg.norm(last) / np.linalg.norm(other)) for other in before]
-        score = (1 - how.alpha) * shares[id] - how.alpha * max(likeness)
+        score = (1 - how.alpha) * float(shares[id]) - how.alpha * max(likeness)
         found.append(Trial(id, math.log(shares[id]), max(likeness), int(np.argmax(likeness)), score))
     return found
 

@@ -10,9 +10,9 @@ Legend: B texts alive, V size of the vocabulary; log-probabilities in nats.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import exp, fsum
 from time import perf_counter
 from typing import Annotated, Literal, get_args
 
@@ -64,12 +64,12 @@ class Text:
     @property
     def log_probability(self) -> float:
         """Of the whole text."""
-        return fsum(self.log_probabilities)
+        return math.fsum(self.log_probabilities)
 
     @property
     def perplexity(self) -> float:
         """Among how many equally likely tokens the model chose, on average; of no token at all, 1."""
-        return exp(-self.log_probability / max(1, len(self.ids)))
+        return math.exp(-self.log_probability / max(1, len(self.ids)))
 
     def then(self, id: int, log_probability: float) -> Text:
         """The same with one token more."""
@@ -117,8 +117,12 @@ class BeamStep:
 
     @property
     def bar(self) -> float:
-        """The log-probability that a continuation had to have to go on: that of the weakest text alive."""
-        return min((text.log_probability for text in self.alive), default=-float("inf"))
+        """The log-probability that a continuation had to have to go on: that of the weakest that does, or at the end was kept."""
+        for fates in (("alive",), ("cut", "ended")):
+            kept = [one.total for one in self.candidates if one.fate in fates]
+            if kept:
+                return min(kept)
+        return -math.inf
 
 
 def beam_search(
@@ -191,4 +195,4 @@ def _best(values: Numbers, count: int) -> list[int]:
     """Where the `count` greatest finite values stand, the greatest first; of equals, the first."""
     some = np.argpartition(-values, count)[:count] if count < len(values) else np.arange(len(values))
     ranked = sorted(some.tolist(), key=lambda at: (-values[at], at))
-    return [at for at in ranked if values[at] > -np.inf]
+    return [at for at in ranked if values[at] > -math.inf]

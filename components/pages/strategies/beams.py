@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp
@@ -11,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from components import compute, state
-from components.canvas.beams import Row, Scene, beams
+from components.canvas.beams import Kind, Row, Scene, beams
 from components.canvas.plate import visible
 from components.controls import prompt
 from components.page import Session, block, exhibit
@@ -114,14 +115,14 @@ def _alone(steps: Sequence[Chosen]) -> Text:
 
 def _rows(session: Session, found: Found) -> list[Row]:
     texts = [Row("found", one.text, one.score, written(session, one.text.ids)) for one in found.steps[-1].finished]
-    beside = (("greedy", found.greedy), ("drawn", found.drawn))
+    beside: tuple[tuple[Kind, Text], ...] = (("greedy", found.greedy), ("drawn", found.drawn))
     scored = lambda text: found.how.score(text.log_probability, len(text.ids))  # noqa: E731
     return [*texts, *(Row(kind, text, scored(text), written(session, text.ids)) for kind, text in beside)]
 
 
 def _revision(session: Session, how: Beams) -> str:
-    read = hash((session.prompt.given, session.prompt.source_ids, how, state.get(SEED), session.words.language))
-    return f"{session.specimen.id}.{read & 0xFFFFFFFF:08x}"
+    read = repr((session.prompt.given, session.prompt.source_ids, how, state.get(SEED))).encode()
+    return f"{session.specimen.id}.{zlib.crc32(read):08x}.{session.words.language}"
 
 
 # ---------------------------------------------------------------- in words, as a table, in a notebook
