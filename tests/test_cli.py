@@ -250,6 +250,19 @@ def test_probabilities_are_the_models_own(cli, published: Path) -> None:
         assert step["rank"] == 1 + int((row > row[step["id"]]).sum())
 
 
+def test_a_draft_proposes_and_the_text_stays_the_same(cli) -> None:
+    given = ["generate", "--text", "Ana viu uma bola azul", "--tokens", 12]
+    plain, told = cli(*given), cli(*given, "--draft", "--ahead", 3)
+    assert (told["text"], [step["id"] for step in told["steps"]]) == (plain["text"], [step["id"] for step in plain["steps"]])
+    proposed = [one for round in told["rounds"] for one in round["proposed"]]
+    kept = [one["id"] for one in proposed if one["accepted"]]
+    assert len(kept) + sum(round["added"] is not None for round in told["rounds"]) == 12
+    sums = told["speculation"]
+    assert (sums["proposed"], sums["accepted"]) == (len(proposed), len(kept))
+    assert sums["passes"] == len(told["rounds"]) < 12
+    assert cli(*given, "--ahead", 3)["rounds"] == told["rounds"]
+
+
 def test_a_source_is_written_about_until_the_end(cli, translator: Path) -> None:
     model, tokenizer = load(translator).model, Tokenizer.for_world()
     given = ["generate", "--checkpoint", translator, "--source", "O céu é azul."]
@@ -309,6 +322,10 @@ def test_blanks_are_filled_with_what_else_was_likely(cli, encoder: Path) -> None
         ("encoder", ["--text", "___", "--tokens", "3"], "--tokens means nothing to an encoder"),
         ("encoder", ["--text", "___", "--order", "right"], "right"),
         ("published", ["--ids", "1", "--blank", "2"], "--blank means nothing to a decoder"),
+        ("published", ["--ids", "1", "--draft"], "share its target's vocabulary"),
+        ("published", ["--ids", "1", "--draft", "--mask", "causal"], "leave --mask or --draft out"),
+        ("encoder", ["--text", "___", "--draft"], "--draft means nothing to an encoder"),
+        ("translator", ["--source-ids", "1", "--draft"], "of the form Decoder, the target EncoderDecoder"),
     ],
 )
 def test_what_a_form_of_model_cannot_do_is_refused(cli, request: pytest.FixtureRequest, model: str, words: list[str], names: str) -> None:
@@ -426,7 +443,7 @@ def test_a_longer_budget_takes_a_finished_run_further(cli, plan: Path, tmp_path:
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["--out", "new"], "--preset embedded or live or masked or translator"),
+        (["--out", "new"], "--preset draft or embedded or live or masked or translator"),
         (["--preset", "live", "--out", "full"], r"thesis\.tex"),
         (["--resume", "nowhere", "--out", "new"], r"nowhere/card\.json is missing"),
         (["--resume", "nowhere", "--preset", "live", "--out", "new"], "leave --preset"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
-from model.checkpoints import EMBEDDED, MASKED, TRANSLATOR, Loaded, load
+from model.checkpoints import DRAFT, EMBEDDED, MASKED, TRANSLATOR, Loaded, load
 from model.config import Encoder, EncoderDecoder
 from model.generation import Greedy, generate
 from model.text.likelihood import READ
@@ -60,6 +61,28 @@ def test_the_sky_is_blue(embedded: Loaded, prompt: str, expected: str) -> None:
     assert tokenizer.decode([*ids[1:], *(step.id for step in steps if step.id != tokenizer.begin)]) == prompt + expected
 
 
+# ---------------------------------------------------------------- the draft
+
+
+def test_the_draft_is_small_and_reads_by_the_same_tokenizer(embedded: Loaded) -> None:
+    assert sum(file.stat().st_size for file in DRAFT.iterdir()) <= 500_000
+    draft = load(DRAFT)
+    assert draft.tokenizer is not None
+    assert embedded.tokenizer is not None
+    assert draft.tokenizer.agrees(embedded.tokenizer)
+    assert replace(draft.model.config, vocabulary=preset("live").config.vocabulary) == preset("live").config
+
+
+def test_evaluating_the_draft_reproduces_its_card() -> None:
+    draft = load(DRAFT)
+    assert draft.card is not None
+    measured = figures(draft)
+    for name in ("loss", "floor", "ratio"):
+        assert measured[name] == pytest.approx(draft.card[name], rel=1e-3), name
+    assert measured["skills"] == pytest.approx(draft.card["skills"], abs=0.011)
+    assert measured["ratio"] < 1.4
+
+
 # ---------------------------------------------------------------- the encoder
 
 
@@ -79,7 +102,7 @@ def test_each_of_the_other_two_is_at_most_four_megabytes(folder: Path) -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 4_000_000
 
 
-@pytest.mark.parametrize("folder", [MASKED, TRANSLATOR])
+@pytest.mark.parametrize("folder", [MASKED, TRANSLATOR, DRAFT])
 def test_their_presets_are_the_ones_they_were_trained_by(folder: Path) -> None:
     card = load(folder).card
     assert card is not None

@@ -7,7 +7,22 @@ from model.checkpoints.loading import OURS, Loaded, Report, load, read_config
 from model.checkpoints.marks import Marks
 from model.checkpoints.saving import refuse_unless_free, save
 
-EMBEDDED, MASKED, TRANSLATOR = (Path(__file__).parents[1] / name for name in ("embedded", "masked", "translator"))
-"""The trained models that come with the repository: a decoder (the default), an encoder that fills blanks, a translator."""
+EMBEDDED, MASKED, TRANSLATOR, DRAFT = (Path(__file__).parents[1] / name for name in ("embedded", "masked", "translator", "draft"))
+"""The trained models that come with the repository: a decoder (the default), an encoder that fills blanks, a translator, and a small
+decoder that proposes tokens to the first."""
 
-__all__ = ["EMBEDDED", "MASKED", "OURS", "TRANSLATOR", "Loaded", "Marks", "Report", "identity", "load", "read_config", "refuse_unless_free", "save"]
+__all__ = [
+    "DRAFT",
+    "EMBEDDED",
+    "MASKED",
+    "OURS",
+    "TRANSLATOR",
+    "Loaded",
+    "Marks",
+    "Report",
+    "identity",
+    "load",
+    "read_config",
+    "refuse_unless_free",
+    "save",
+]

@@ -4,12 +4,14 @@ from model.generation.beam import HALTS, Beams, BeamStep, Candidate, Fate, Finis
 from model.generation.blanks import ORDERS, Fill, Filler, Guesses, Order, fill_blanks, otherwise
 from model.generation.choose import Choose, Chosen, Greedy, Picked, Sample, Stage, die, draw, pick, softmax, stages
 from model.generation.contrastive import Contrast, ContrastStep, Trial, contrastive_search, distinct, variety
-from model.generation.decoder import Decoder, Reading
+from model.generation.decoder import Decoder, Passage, Reading
+from model.generation.speculative import Added, Draft, Round, Speculator, Tally, Verdict, speculate, tally
 from model.generation.steps import Step, Writer, generate, held, rows
 
 __all__ = [
     "HALTS",
     "ORDERS",
+    "Added",
     "BeamStep",
     "Beams",
     "Candidate",
@@ -18,6 +20,7 @@ __all__ = [
     "Contrast",
     "ContrastStep",
     "Decoder",
+    "Draft",
     "Fate",
     "Fill",
     "Filler",
@@ -26,13 +29,18 @@ __all__ = [
     "Guesses",
     "Halt",
     "Order",
+    "Passage",
     "Picked",
     "Reading",
+    "Round",
     "Sample",
+    "Speculator",
     "Stage",
     "Step",
+    "Tally",
     "Text",
     "Trial",
+    "Verdict",
     "Writer",
     "beam_search",
     "contrastive_search",
@@ -46,6 +54,8 @@ __all__ = [
     "pick",
     "rows",
     "softmax",
+    "speculate",
     "stages",
+    "tally",
     "variety",
 ]

@@ -27,7 +27,6 @@ from model.layers.masks import Mask
 from model.layers.past import Past
 from model.transformer import Transformer
 
-
 Patterns = tuple[Tensor, ...]
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.checkpoints import Loaded
 from model.errors import Refusal
 from model.generation.choose import Choose, Greedy, Numbers, Sample, die, draw, pick, softmax, stages
 from model.generation.decoder import Decoder, Reading
@@ -178,6 +179,19 @@ def tally(rounds: Sequence[Round]) -> Tally:
     )
 
 
+def expected(rate: float, ahead: int) -> float:
+    """Tokens for each pass of the target when every proposal is kept with probability `rate`, whatever became of the others
+    (Leviathan et al. 2023, equation 1): (1 − α^(γ+1)) / (1 − α)."""
+    return ahead + 1.0 if rate >= 1 else (1 - rate ** (ahead + 1)) / (1 - rate)
+
+
+def speed_up(rate: float, ahead: int, cost: float, reading: float = 1.0) -> float:
+    """How many times sooner that is than the target alone (theorem 3.8): (1 − α^(γ+1)) / ((1 − α)(γc + 1)), where `cost` c is a proposal's
+    time in steps of the target. The theorem lets the target read γ + 1 tokens in the time of one; where it takes `reading` times as long,
+    the 1 below the line is that."""
+    return expected(rate, ahead) / (ahead * cost + reading)
+
+
 # ---------------------------------------------------------------- the two of them
 
 
@@ -301,11 +315,18 @@ def refuse_unlike(target: Transformer, draft: Transformer) -> None:
     """Raise `Refusal` for a draft that cannot propose tokens to this target: of another form, or another vocabulary."""
     forms = type(target.config.form), type(draft.config.form)
     if forms[0] is not forms[1]:
-        sentence = "a draft reads what its target reads: it must have the same form, and a {draft} is none for a {target}"
+        sentence = "a draft reads what its target reads, so it must have its form; this one is of the form {draft}, the target {target}"
         raise Refusal("speculative.form", sentence, draft=forms[1].__name__, target=forms[0].__name__)
     if target.config.vocabulary != draft.config.vocabulary:
         sentence = "a draft must share its target's vocabulary: it has {draft} tokens, and the target {target}"
         raise Refusal("speculative.vocabulary", sentence, draft=draft.config.vocabulary, target=target.config.vocabulary)
+
+
+def refuse_strangers(target: Loaded, draft: Loaded) -> None:
+    """The same, and for a draft by whose tokenizer the numbers of the tokens mean something else."""
+    refuse_unlike(target.model, draft.model)
+    if target.tokenizer is not None and draft.tokenizer is not None and not target.tokenizer.agrees(draft.tokenizer):
+        raise Refusal("speculative.tokens", "a draft must give every token the number that its target gives it; this one reads by another tokenizer")
 
 
 def _read(decoder: Decoder, text: Sequence[int]) -> Reading:

@@ -91,6 +91,10 @@ class Tokenizer:
         """Write tokenizer.json."""
         self.library.save(str(path))
 
+    def agrees(self, other: Tokenizer) -> bool:
+        """Whether every token has the same number in both."""
+        return self.library.get_vocab() == other.library.get_vocab()
+
     def encode(self, text: str) -> Encoding:
         """Any text at all; the begin token is not added. A lone surrogate, which no text file can hold, becomes a question mark."""
         found = self.library.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False)

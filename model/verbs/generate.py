@@ -6,13 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from model.checkpoints import EMBEDDED, MASKED, TRANSLATOR, Loaded, load
+from model.checkpoints import DRAFT, EMBEDDED, MASKED, TRANSLATOR, Loaded, load
 from model.config import Encoder, EncoderDecoder
 from model.errors import Refusal
 from model.generation import ORDERS, Choose, Chosen, Fill, Greedy, Sample, fill_blanks, generate
 from model.layers.masks import parse
 from model.text.blanks import MARK
-from model.verbs.given import add_checkpoint, add_source, add_text, located, read_ids, read_source
+from model.verbs import speculation
+from model.verbs.given import CHECKPOINT, add_checkpoint, add_source, add_text, located, read_ids, read_source
 from model.verbs.layout import columns
 
 FILTERS = {
@@ -28,7 +29,7 @@ PENALTIES = {
     "frequency_penalty": ("take this off a token's logit for each time it occurred", 0.0),
     "presence_penalty": ("take this off the logit of a token that occurred at all", 0.0),
 }
-TOKENS, OTHERS = 20, 3
+TOKENS, OTHERS, AHEAD = 20, 3, 4
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +44,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for name, (does, rest) in PENALTIES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=rest, metavar=name[0].upper(), help=does)
     parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)"')
+    what = f"let a small model propose tokens: {CHECKPOINT} (without DIR: the one that comes with the embedded model)"
+    parser.add_argument("--draft", type=Path, nargs="?", const=DRAFT, metavar="DIR", help=what)
+    parser.add_argument("--ahead", type=int, metavar="N", help=f"how many it proposes before they are read (default: {AHEAD})")
     parser.add_argument("--stop", action="store_true", help="end where the document ends")
     parser.add_argument("--order", choices=ORDERS, help="which blank is filled first: the surest guess (default), or from the left")
     parser.add_argument("--blank", type=int, metavar="ID", help="the token that stands for a blank, where there is no tokenizer to say so")
@@ -68,7 +72,9 @@ def fitting(options: argparse.Namespace) -> Path:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The text, then a row a token."""
+    """The text, then a row a token; a row a proposal where there was a draft."""
+    if "rounds" in result:
+        return f"{result['text']}\n\n{speculation.table(result)}"
     steps, blanks = result["steps"], "place" in next(iter(result["steps"]), ())
     head = ("token", "probability", "rank", "id", *(("place", "or") if blanks else ()))
     rows = ((step["piece"], f"{step['probability']:.1%}", step["rank"], step["id"], *_further(step)) for step in steps)
@@ -88,6 +94,8 @@ def _continued(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     _refuse(options, loaded, "order", "blank", "source", "source_ids")
     ids = _given(options, loaded)
     end = loaded.marks.stop if options.stop else None
+    if _draft(options) is not None:
+        return _speculated(options, loaded, ids, _count(options, TOKENS), end)
     steps = list(generate(loaded.model, ids, choose=_choose(options), tokens=_count(options, TOKENS), stop=end, mask=_mask(options)))
     return {"text": _text([*ids, *(step.id for step in steps)], loaded), "steps": [_told(step, loaded) for step in steps]}
 
@@ -98,14 +106,30 @@ def _translated(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     source = read_source(options, loaded)
     ids = _begun(options, loaded)
     count = _count(options, loaded.model.config.context)
+    if _draft(options) is not None:
+        return _speculated(options, loaded, ids, count, loaded.marks.stop, source)
     steps = list(generate(loaded.model, ids, choose=_choose(options), tokens=count, stop=loaded.marks.stop, mask=_mask(options), source=source))
     written = [step.id for step in steps if step.id != loaded.marks.stop]
     return {"text": _text([*ids, *written], loaded), "steps": [_told(step, loaded) for step in steps]}
 
 
+def _speculated(
+    options: argparse.Namespace, loaded: Loaded, ids: list[int], tokens: int, end: int | None, source: list[int] | None = None
+) -> dict[str, Any]:
+    """What the model and a draft wrote together, round by round; `steps` tells each token as if the model had written it alone."""
+    if options.mask is not None:
+        raise Refusal("verbs.draft_mask", "a draft and its target read by their own masks; leave --mask or --draft out")
+    choose, ahead = _choose(options), AHEAD if options.ahead is None else options.ahead
+    rounds = speculation.rounds(loaded, load(located(_draft(options) or DRAFT)), ids, choose, ahead=ahead, tokens=tokens, stop=end, source=source)
+    steps = speculation.steps(rounds, choose)
+    closing = end if isinstance(loaded.model.config.form, EncoderDecoder) else None
+    text = _text([*ids, *(step.id for step in steps if step.id != closing)], loaded)
+    return {"text": text, "steps": [_told(step, loaded) for step in steps], **speculation.told(rounds, lambda id: _piece(id, loaded))}
+
+
 def _filled(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     """The text with its blanks filled, and each filling with the likeliest other ones."""
-    _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids")
+    _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids", "draft", "ahead")
     ids, blank = _given(options, loaded), options.blank
     if blank is None and loaded.tokenizer is not None:
         blank = loaded.tokenizer.blank
@@ -156,6 +180,11 @@ def _count(options: argparse.Namespace, usual: int) -> int:
     if options.tokens < 1:
         raise Refusal("verbs.tokens", "--tokens is 1 or more, got {given}", given=options.tokens)
     return options.tokens
+
+
+def _draft(options: argparse.Namespace) -> Path | None:
+    """The model that proposes: the one named, the one that ships where only a number of proposals is, or none."""
+    return DRAFT if options.draft is None and options.ahead is not None else options.draft
 
 
 def _mask(options: argparse.Namespace):
