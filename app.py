@@ -11,12 +11,12 @@ from components.canvas.frame import frame
 from components.controls import header, leaving, opening, prompt
 from components.i18n import Words
 from components.page import UNREAD, Page, Session, guarded, note
-from components.pages import attention, change, embeddings, families, generation, heads, inside, layers, masks, paper, positions, size, strategies
+from components.pages import attention, cache, change, embeddings, families, generation, heads, inside, layers, masks, paper, positions, size, strategies
 
 GROUPS = (
     (attention.PAGE, inside.PAGE, layers.PAGE, heads.PAGE, embeddings.PAGE),
     (change.PAGE, masks.PAGE),
-    (generation.PAGE, strategies.PAGE),
+    (generation.PAGE, strategies.PAGE, cache.PAGE),
     (size.PAGE, families.PAGE, positions.PAGE, paper.PAGE),
 )
 """The pages as the menu has them: to look, to change, to write, to build."""

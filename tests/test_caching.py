@@ -84,6 +84,7 @@ def test_the_keys_of_a_source_are_there_before_the_first_word_and_stay() -> None
     assert found.k.shape == (2, len(SOURCE), 8)
     assert found.pattern.shape == (9, 4, len(SOURCE))
     assert found.pattern.sum(-1) == pytest.approx(1, abs=1e-5)
+    assert [(pass_.computed, pass_.reused) for pass_ in found.ledgers] == [(5, 0), *[(0, 5)] * 8]
     source = cache_bytes(config, 0, source=len(SOURCE))
     assert [pass_.bytes - source for pass_ in found.ledgers] == [length * source // len(SOURCE) for length in range(1, 10)]
 

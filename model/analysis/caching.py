@@ -25,8 +25,8 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """One pass counted, per layer: the text is `length` tokens long, keys of `computed` of them were made now and of `reused` read from
-    the cache, `gone` are behind the window. The cache holds `bytes` in all layers afterwards, those of the source among them."""
+    """One pass counted, per layer: `length` tokens are looked at, keys of `computed` of them were made now and of `reused` read from the
+    cache, `gone` are behind the window. The cache holds `bytes` in all layers afterwards, those of text and source together."""
 
     length: int
     computed: int
@@ -57,11 +57,6 @@ class Cached:
     ledgers: tuple[Ledger, ...]
     apart: Floats
 
-    @property
-    def first(self) -> int:
-        """Tokens that the first pass read."""
-        return self.ledgers[0].length
-
     def group(self, head: int) -> int:
         """The key/value head that a query head reads."""
         return head * len(self.k) // self.q.shape[1]
@@ -85,7 +80,7 @@ def cached(model: Transformer, ids: Sequence[int], first: int, layer: int, where
     for start, end in _passes(first, len(ids)):
         before = past.before
         logits = model(torch.tensor([list(ids[start:end])]), memory=memory, past=past, tap=seen)
-        ledgers.append(_counted(past, end, end - start, before))
+        ledgers.append(_counted(past, end, end - start, before) if where.branch == "attn" else _crossed(past, len(source), start == 0))
         apart.append((logits[0, -1] - whole[end - 1]).abs().max())
     return _reading(seen, layer, where, len(ids), ledgers, torch.stack(apart))
 
@@ -102,6 +97,11 @@ def _passes(first: int, length: int) -> list[tuple[int, int]]:
 
 def _counted(past: Past, length: int, computed: int, before: int) -> Ledger:
     return Ledger(length, computed, before, length - computed - before, past.bytes)
+
+
+def _crossed(past: Past, source: int, begins: bool) -> Ledger:
+    """The source's keys are all made before the first word, and none after it."""
+    return Ledger(source, source if begins else 0, 0 if begins else source, 0, past.bytes)
 
 
 class _Seen:

@@ -32,7 +32,7 @@ EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
 QUIET = 50  # milliseconds without a run, once what was waited for is there
 BEGIN = ENGLISH("shell.prompt.begin")
-PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generation", "strategies", "size", "positions", "families")
+PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generation", "strategies", "cache", "size", "positions", "families")
 ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
     "attention": ("theatre", "threads", "ledger"),
@@ -43,6 +43,7 @@ CANVASES = {
     "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze"),
     "strategies": ("beams",),
+    "cache": ("cache-strips",),
     "size": ("size-curve",),
     "heads": ("roster", "headmap", "kin", "likeness", "lit", "reachmap"),
     "positions": ("positions-scheme", "positions-added"),

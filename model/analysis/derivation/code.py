@@ -62,8 +62,9 @@ def _projecting(config: Config, branch: str, side: str) -> tuple[Code, ...]:
 
 def shown(config: Config, site: str) -> str:
     """Its source as it stands in the file, each function under the name by which Python finds it."""
-    return "\n\n".join(f"# {code.__module__}.{code.__qualname__}\n{_source(code)}" for code in code_of(config, site))
+    return "\n\n".join(map(source, code_of(config, site)))
 
 
-def _source(code: Code) -> str:
-    return textwrap.dedent(inspect.getsource(code)).rstrip()
+def source(code: Code) -> str:
+    """A function as it stands in the file, under the name by which Python finds it."""
+    return f"# {code.__module__}.{code.__qualname__}\n{textwrap.dedent(inspect.getsource(code)).rstrip()}"

@@ -1,0 +1,28 @@
+"""The KV cache: what is stored and what is reused, the bytes it grows by in each family, and the time it saves, measured."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.page import Page, Session, note
+from components.pages.cache import growing, storing, timing
+from model.config import Decoder, Encoder
+
+
+def render(session: Session) -> None:
+    """The page: a paragraph, the cache pass by pass, its bytes, its time. An encoder has none to show, so only what others hold."""
+    form = session.specimen.config.form
+    st.title(session.words("cache.title"))
+    st.markdown(session.words("cache.lead" if isinstance(form, Decoder) else f"cache.lead_{type(form).__name__.lower()}"))
+    if isinstance(form, Encoder):
+        note(session, session.words("cache.encoder"))
+        growing.published(session)
+        return
+    line = storing.line_of(session)
+    storing.stored(session, line)
+    growing.growing(session, line)
+    growing.published(session)
+    timing.timed(session)
+
+
+PAGE = Page("cache", render, (*storing.FIELDS, *growing.FIELDS))
