@@ -11,7 +11,22 @@ from components.canvas.frame import frame
 from components.controls import header, leaving, opening, prompt
 from components.i18n import Words
 from components.page import UNREAD, Page, Session, guarded, note
-from components.pages import attention, cache, change, embeddings, families, generation, heads, inside, layers, masks, paper, positions, size, strategies
+from components.pages import (
+    attention,
+    cache,
+    change,
+    embeddings,
+    families,
+    generation,
+    heads,
+    inside,
+    layers,
+    masks,
+    paper,
+    positions,
+    size,
+    strategies,
+)
 
 GROUPS = (
     (attention.PAGE, inside.PAGE, layers.PAGE, heads.PAGE, embeddings.PAGE),

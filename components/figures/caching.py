@@ -300,4 +300,6 @@ def times(words: Words, config: Config, at: Sequence[int], source: int | None, m
 def _figure(traces: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], across: Mapping[str, Any], down: Mapping[str, Any]) -> go.Figure:
     still, axes = {"fixedrange": True}, {"xaxis": across, "yaxis": down}
     axes = {name: {**layout[name], **axis, **still, "title": {**layout[name]["title"], "text": axis["title"]}} for name, axis in axes.items()}
-    return go.Figure({"data": [dict(trace) for trace in traces], "layout": {**layout, **axes, "height": 400}})
+    on_plate = {"bgcolor": DARK.plate, "font": {"color": DARK.glow}}
+    shown = {**layout, **axes, "legend": {**layout["legend"], **on_plate}, "height": 400}
+    return go.Figure({"data": [dict(trace) for trace in traces], "layout": shown})

@@ -9,7 +9,7 @@ const STEPS = {
   step: "M8.5 5v14L18.5 12zM5 5h2v14H5z",
 };
 const PARTS = ["k", "v", "q", "mixed", "pattern"];
-const NAMES = 74, STATUS = 10, WEIGHTS = 46, GAP = 12, FONT = 13, LEAST = 11, MOST = 30, PACE = 900;
+const NAMES = 74, STATUS = 10, WEIGHTS = 46, GAP = 12, FONT = 13, LEAST = 11, MOST = 56, PACE = 900;
 
 export default function (component) {
   const root = component.parentElement.querySelector(".cache");
@@ -186,7 +186,7 @@ class Cache {
     const from = Math.max(0, Math.min(tokens - count, wanted < (this.from ?? 0) ? wanted : Math.max(this.from ?? 0, wanted - count + 1)));
     this.from = from;
     const ask = left + count * cell + (narrow ? 12 : 34);
-    this.m = {width, left, cell, count, from, high, k, weights, v, ask, wide: Math.min(cell, 22), narrow, height: v + high * size + 24};
+    this.m = {width, left, cell, count, from, high, k, weights, v, ask, wide: Math.min(cell, 34), narrow, height: v + high * size + 24};
   }
 
   x(column) {
@@ -291,13 +291,18 @@ class Cache {
 
   /** How much the new token looks at each, as bars: full height is all of it. */
   weights(pen) {
-    const {pieces, words} = this.header, {left, cell, count, from, weights, narrow} = this.m, tokens = pieces.length;
+    const {pieces, words, language} = this.header, {left, cell, count, from, weights, narrow} = this.m, tokens = pieces.length;
     pen.fillStyle = PLATE.hairline;
     pen.fillRect(left, weights + WEIGHTS, count * cell, 1);
     for (let column = from; column < Math.min(from + count, this.length()); column++) {
       const share = this.numbers.pattern[this.at * tokens + column], high = share * WEIGHTS;
       pen.fillStyle = colour(SEQUENTIAL, Math.round(255 * Math.max(0.35, Math.sqrt(share))));
       pen.fillRect(this.x(column), weights + WEIGHTS - high, cell - 1, high);
+      if (cell < 36 || share < 0.05) continue;
+      pen.font = this.prose;
+      pen.textAlign = "center";
+      pen.fillStyle = PLATE.glow;
+      pen.fillText(percent(share, language), this.x(column) + cell / 2, Math.max(weights - 2, weights + WEIGHTS - high - 9));
     }
     pen.font = this.prose;
     pen.fillStyle = PLATE.dim;

@@ -36,7 +36,7 @@ def _names(given: str) -> tuple[str, ...]:
 
 
 GROUPS = state.integer("kv.groups", 0, 0, 128)
-WINDOW = state.option("kv.window", 64, WINDOWS)
+WINDOW = state.integer("kv.window", 64, 1, 1_000_000)
 MODELS: Field[tuple[str, ...]] = Field("kv.models", USUAL, _names, "~".join)
 PRECISION: Field[Precision] = state.option("kv.bits", "fp16", PRECISIONS)
 BATCH = state.option("kv.batch", 1, BATCHES)
@@ -183,7 +183,8 @@ from model.cost import cache_bytes
 variants, config = [{configs}], model.config  # key/value heads and reach
 read = [replace(config, attention=replace(config.attention, kv_heads=heads, reach=reach)) for heads, reach in variants]
 length = np.arange(1, config.context + 1)
-numbers = {{"length": length, "bytes": np.array([[cache_bytes(each, int(n), precision={precision!r}, source={source}) for n in length] for each in read])}}
+counted = [[cache_bytes(each, int(n), precision={precision!r}, source={source}) for n in length] for each in read]
+numbers = {{"length": length, "bytes": np.array(counted)}}
 """
 PUBLISHED = """
 import numpy as np

@@ -31,7 +31,7 @@ STEPS = 12
 OWN, ACROSS = "text", "source"
 
 # Counted from 1, as the screen does; 0 leaves the choice to the page.
-STEP = state.integer("kv.step", 1, 0, STEPS)
+STEP = state.integer("kv.step", 7, 0, STEPS)
 LAYER = state.integer("kv.layer", 0, 0, 128)
 HEAD = state.integer("kv.head", 0, 0, 128)
 PLACE = state.option("kv.of", OWN, (OWN, ACROSS))
@@ -194,8 +194,9 @@ def table(session: Session, found: Cached, head: int, at: int, pieces: tuple[str
     """Every number on show: keys and values of the tokens so far, what the new token asks and takes, and how it looks."""
     words, ledger, group = session.words, found.ledgers[at], found.group(head)
     size, columns = found.k.shape[-1], range(ledger.gone, ledger.length)
-    rows = [(name, token, number, float(values[group, token, number])) for name, values in (("k", found.k), ("v", found.v)) for token in columns for number in range(size)]
-    rows += [(name, None, number, float(values[at, head, number])) for name, values in (("q", found.q), ("mixed", found.mixed)) for number in range(size)]
+    kept, asked, numbers = {"k": found.k[group], "v": found.v[group]}, {"q": found.q[at, head], "mixed": found.mixed[at, head]}, range(size)
+    rows = [(name, token, number, float(values[token, number])) for name, values in kept.items() for token in columns for number in numbers]
+    rows += [(name, None, number, float(values[number])) for name, values in asked.items() for number in numbers]
     rows += [("weights", token, None, float(found.pattern[at, head, token])) for token in columns]
     names = np.array([visible(piece) for piece in pieces], object)
     named = {

@@ -67,26 +67,50 @@ def _stage(session: Session, clock: Clock, beating: bool) -> None:
     """Operations at the left, seconds at the right; drawn once more, at rest, when the clock has stopped."""
     clock.collect()
     left, right = st.columns(2, gap="medium")
-    config, source = session.specimen.config, len(session.prompt.source_ids) if isinstance(session.specimen.config.form, EncoderDecoder) else None
-    at, measured = lengths_of(config), clock.done.get(_subject(session))
-    words, look = session.words, page.layout(session)
     with left:
-        figure = figures.operations(words, config, at, source, look)
-        draw = partial(st.plotly_chart, figure, theme=None, key="chart-operations", config={"displayModeBar": False})
-        said = figures.flops_in_words(words, config, at, source)
-        exhibit(session, "operations", draw, said, lambda: figures.times(words, config, at, source, None), lambda: OPERATIONS.format(at=at, source=source))
+        _operations(session)
     with right:
         _button(session, clock)
+        measured = clock.done.get(_subject(session))
         if measured is not None:
-            figure = figures.seconds(words, measured, look)
-            draw = partial(st.plotly_chart, figure, theme=None, key="chart-seconds", config={"displayModeBar": False})
-            said = figures.seconds_in_words(words, measured)
-            exhibit(session, "seconds", draw, said, lambda: figures.times(words, config, at, source, measured), lambda: SECONDS)
+            _seconds(session, measured)
         elif not clock.alive:
-            st.caption(words("cache.time.unmeasured"))
-        st.caption(words("cache.time.how", laps=LAPS))
+            st.caption(session.words("cache.time.unmeasured"))
+        st.caption(session.words("cache.time.how", laps=LAPS))
     if beating and not clock.alive:
         st.rerun()
+
+
+def _operations(session: Session) -> None:
+    words, config, source = session.words, session.specimen.config, _source(session)
+    at = lengths_of(config)
+    figure = figures.operations(words, config, at, source, page.layout(session))
+    exhibit(
+        session,
+        "operations",
+        partial(st.plotly_chart, figure, theme=None, key="chart-operations", config={"displayModeBar": False}),
+        figures.flops_in_words(words, config, at, source),
+        lambda: figures.times(words, config, at, source, None),
+        lambda: OPERATIONS.format(at=at, source=source),
+    )
+
+
+def _seconds(session: Session, measured: Stepped) -> None:
+    words, config, source = session.words, session.specimen.config, _source(session)
+    figure = figures.seconds(words, measured, page.layout(session))
+    exhibit(
+        session,
+        "seconds",
+        partial(st.plotly_chart, figure, theme=None, key="chart-seconds", config={"displayModeBar": False}),
+        figures.seconds_in_words(words, measured),
+        lambda: figures.times(words, config, measured.lengths, source, measured),
+        lambda: SECONDS,
+    )
+
+
+def _source(session: Session) -> int | None:
+    """How long the source is, where there is one."""
+    return len(session.prompt.source_ids) if isinstance(session.specimen.config.form, EncoderDecoder) else None
 
 
 def _subject(session: Session) -> tuple[str, int]:
