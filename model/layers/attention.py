@@ -18,6 +18,7 @@ from model.errors import Refusal
 from model.layers.frame import Frame
 from model.layers.mixing import Manner, Mixing
 from model.layers.positions import rotate
+from model.layers.skipping import attend
 from model.tap import Tap, ignore
 
 
@@ -108,9 +109,13 @@ class Attention(nn.Module):
         if frame.causal and frame.bias is None:
             return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[-2] > 1, scale=self.scale)
         offsets = self.offsets(frame)
-        if offsets is None or frame.blind is None:
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=offsets, scale=self.scale)
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=offsets.masked_fill(frame.blind, 0), scale=self.scale).masked_fill(frame.blind, 0)
+        if offsets is not None and frame.blind is not None:
+            offsets = offsets.masked_fill(frame.blind, 0)
+        if offsets is not None and frame.stripes is not None:
+            mixed = attend(q, k, v, frame.stripes, offsets, self.scale)
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=offsets, scale=self.scale)
+        return mixed if frame.blind is None else mixed.masked_fill(frame.blind, 0)
 
     def offsets(self, frame: Frame) -> Tensor | None:
         """What is added to the scores before the softmax: the mask, what positions add, both or nothing."""

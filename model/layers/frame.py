@@ -19,6 +19,7 @@ from model.errors import Refusal
 from model.layers.masks import Sight, Sights
 from model.layers.past import Past
 from model.layers.positions import rotation
+from model.layers.skipping import Stripe, stripes
 
 Maps = Literal["all", "pattern", "none"]
 """Which T × S maps attention spells out for a tap: scores, masked and pattern; the pattern alone; or none, taking the fast road."""
@@ -39,12 +40,14 @@ def within(prefix: str, scratch: Scratch) -> Scratch:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """`additive` is 0, or what a soft mask adds, where a query may look and minus infinity where not, broadcast to (batch, heads, queries,
-    keys); `None` means everything is allowed. `blind` marks queries that may look at nothing. `bias` (heads, queries, keys) is what
-    ALiBi or relative positions add. `crossing` is where a decoder finds its source."""
+    keys); `None` means everything is allowed. `blind` marks queries that may look at nothing, `stripes` where the fast road skips what is
+    hidden (`None`: nowhere). `bias` (heads, queries, keys) is what ALiBi or relative positions add. `crossing` is where a decoder finds
+    its source."""
 
     causal: bool
     additive: Tensor | None
     blind: Tensor | None
+    stripes: tuple[Stripe, ...] | None
     bias: Tensor | None
     turn: tuple[Tensor, Tensor] | None
     past: Past | None
@@ -72,10 +75,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How a pass is watched: which maps it spells out, and into whose buffers."""
+    """How a pass is watched: which maps it spells out, and into whose buffers. Where it shows none of them and meets a mask, it may skip
+    blocks of `skip` x `skip` hidden pairs; 0 computes them all."""
 
     maps: Maps = "all"
     scratch: Scratch = fresh
+    skip: int = 0
 
 
 def frames(
@@ -130,6 +135,7 @@ def frame(
         causal=mask is None and start == 0 and kind == "decoder" and window is None,
         additive=own_additive(kind, window, queries, keys, like.dtype, like.device) if allowed is None else _additive(allowed, mask, like),
         blind=_blind(allowed),
+        stripes=stripes(allowed, watch.skip) if allowed is not None and watch.skip else None,
         bias=bias,
         turn=_turn(config, start, start + queries, like),
         past=past,
@@ -146,6 +152,7 @@ def _crossing(memory: Memory, queries: int, like: Tensor, watch: Watch) -> Cross
         causal=False,
         additive=None if allowed is None else _additive(allowed, across, like),
         blind=_blind(allowed),
+        stripes=stripes(allowed, watch.skip) if allowed is not None and watch.skip else None,
         bias=None,
         turn=None,
         past=None,

@@ -1,0 +1,187 @@
+"""What a mask costs: pairs, FLOPs and bytes against the length of a text, counted; and seconds, measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from model.analysis.places import Where, built, named, own, sighted
+from model.config import Config
+from model.layers.frame import Watch
+from model.layers.masks import Mask, Plan, union
+from model.layers.skipping import kept_blocks
+from model.transformer import Transformer
+
+LENGTHS = (1, 2, 4, 8, 16, *range(32, 1_025, 32))
+"""The lengths at which a mask is built and counted, unless others are asked for."""
+BLOCK = 64
+"""Queries and keys a side of a block that is computed or skipped."""
+NUMBER = 4
+"""Bytes of a number in fp32."""
+
+Integers = NDArray[np.int64]
+
+
+# ---------------------------------------------------------------- counted
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Costs:
+    """One attention at several `lengths` (N,), all layers and heads together. `pairs` are kept, `own` by the model's own mask, of `all`.
+    `held` are the most keys that a KV cache must hold at once, over all layers and key/value heads, while a text of this length is
+    generated: -1 for an encoder, and where some query looks ahead, for then nothing can be generated one token at a time.
+
+    `size` is the numbers per head, `maps` how many maps there are: layers x heads.
+    """
+
+    lengths: Integers
+    pairs: Integers
+    own: Integers
+    all: Integers
+    held: Integers
+    own_held: Integers
+    size: int
+    maps: int
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """Pairs kept, of all."""
+        return self.pairs / self.all
+
+    @property
+    def per_map(self) -> NDArray[np.float64]:
+        """Pairs kept in one head, on average: under one mask for all, its own pairs."""
+        return self.pairs / self.maps
+
+    @property
+    def flops(self) -> Integers:
+        """FLOPs of scores and mixing for the pairs kept: two products of `size` multiplications and additions for each."""
+        return 4 * self.size * self.pairs
+
+    @property
+    def own_flops(self) -> Integers:
+        """The same of the model's own mask."""
+        return 4 * self.size * self.own
+
+    @property
+    def all_flops(self) -> Integers:
+        """The same of every pair, as a pass costs that hides and does not skip."""
+        return 4 * self.size * self.all
+
+    @property
+    def map_bytes(self) -> Integers:
+        """Bytes of the weights of the pairs kept, fp32, if every map of a pass is stored."""
+        return NUMBER * self.pairs
+
+    @property
+    def all_map_bytes(self) -> Integers:
+        """Bytes of every weight, hidden ones too."""
+        return NUMBER * self.all
+
+    @property
+    def cache_bytes(self) -> Integers:
+        """Bytes of the keys and values held when the KV cache is fullest, fp32; -1 where there is none."""
+        return np.where(self.held < 0, -1, 2 * NUMBER * self.size * self.held)
+
+    @property
+    def own_cache_bytes(self) -> Integers:
+        """The same under the model's own mask."""
+        return np.where(self.own_held < 0, -1, 2 * NUMBER * self.size * self.own_held)
+
+
+def costs(plan: Plan, config: Config, where: Where | None = None, lengths: Sequence[int] = LENGTHS) -> Costs:
+    """Build the mask at every length and count; across, the source is as long as the target. Raises `Refusal` for a layer or head that is
+    not there."""
+    where = where or Where(config.main)
+    layers, heads, groups = config.depths[where.stack], config.attention.heads, config.attention.kv_heads
+    plan.refuse_beyond(layers, heads)
+    masks = [[plan.at(layer, head).mask for head in range(heads)] for layer in range(layers)]
+    usual = [[own(config, where)] * heads] * layers
+    counted = [[_counted(found, groups, where, length) for found in (masks, usual)] for length in lengths]
+    (pairs, held), (own_pairs, own_held) = np.array(counted, np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
+    at = np.array(lengths, np.int64)
+    return Costs(at, pairs, own_pairs, layers * heads * at**2, held, own_held, config.attention.size, layers * heads)
+
+
+def _counted(masks: Sequence[Sequence[Mask]], groups: int, where: Where, length: int) -> tuple[int, int]:
+    """The pairs that all heads keep at one length, and the keys that their key/value heads hold."""
+    allowed = {mask: built(mask, where, length, length) for mask in {mask for layer in masks for mask in layer}}
+    pairs = {mask: int(found.sum()) for mask, found in allowed.items()}
+    sharing = [frozenset(layer[first : first + len(layer) // groups]) for layer in masks for first in range(0, len(layer), len(layer) // groups)]
+    held = {together: _held(torch.stack([allowed[mask] for mask in together]).any(0), where) for together in set(sharing)}
+    ahead = any(count < 0 for count in held.values())
+    return sum(pairs[mask] for layer in masks for mask in layer), -1 if ahead else sum(held[together] for together in sharing)
+
+
+def _held(allowed: Tensor, where: Where) -> int:
+    """The most keys alive at once: each lives from its own step to the last query that looks at it. Across, all that are looked at."""
+    looked = allowed.any(0)
+    if where.branch == "cross":
+        return int(looked.sum())
+    if where.stack == "encoder" or bool(allowed.triu(1).any()):
+        return -1
+    length, born = len(allowed), looked.nonzero().flatten()
+    last = (length - 1 - allowed.flip(0).int().argmax(0))[born]
+    change = torch.bincount(born, minlength=length + 1) - torch.bincount(last + 1, minlength=length + 1)
+    return int(change.cumsum(0).max())
+
+
+# ---------------------------------------------------------------- measured
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of one whole pass over `tokens` tokens, medians over `laps`: `plain`, the model as it is; `hidden`, every pair computed and
+    the mask's hidden; `skipped`, only blocks computed that hold an allowed pair, `kept` of `blocks` in a map."""
+
+    tokens: int
+    plain: float
+    hidden: float
+    skipped: float
+    kept: int
+    blocks: int
+    laps: int
+
+    @property
+    def gained(self) -> float:
+        """How many times sooner the pass is over that skips than the one that hides."""
+        return self.hidden / self.skipped
+
+
+def times(model: Transformer, plan: Plan, tokens: int = 512, where: Where | None = None, seconds: float = 1.0) -> Times:
+    """Let the model read `tokens` tokens (at most its context; an encoder–decoder a source as long too) in these three ways, in turns, for
+    about so many seconds, so that whatever else the machine does slows all of them alike. The first lap, when nothing is warm, does not
+    count. All three take the fast road, which shows no map; which ids are read changes nothing."""
+    config = model.config
+    where, tokens = where or Where(config.main), min(tokens, config.context)
+    mask = sighted(plan, config, where, tokens, tokens)
+    ways = ((None, Watch("none")), (mask, Watch("none")), (mask, Watch("none", skip=BLOCK)))
+    laps: list[list[float]] = [[] for _ in ways]
+    end = time.perf_counter() + seconds
+    with torch.inference_mode():
+        for number in cycle(range(len(ways))):
+            laps[number].append(_lap(model, where, tokens, *ways[number]))
+            if time.perf_counter() > end and len(laps[-1]) > 1:
+                break
+    kept = kept_blocks(union(mask), BLOCK)
+    return Times(tokens, *(median(counted[1:]) for counted in laps), int(kept.sum()), kept.numel(), len(laps[-1]) - 1)
+
+
+def _lap(model: Transformer, where: Where, tokens: int, mask: Any, watch: Watch) -> float:
+    """One pass, under a mask in one place."""
+    ids, given = torch.arange(tokens)[None] % model.config.vocabulary, {named(model.config, where): mask}
+    start = time.perf_counter()
+    memory = None
+    if len(model.config.depths) > 1:
+        memory = model.encode(ids, mask=given.get("source_mask"), across=given.get("across"), watch=watch)
+    model(ids, memory=memory, mask=given.get("mask"), watch=watch)
+    return time.perf_counter() - start
