@@ -173,7 +173,8 @@ def times(model: Transformer, plan: Plan, tokens: int = 512, where: Where | None
             if time.perf_counter() > end and len(laps[-1]) > 1:
                 break
     kept = kept_blocks(union(mask), BLOCK)
-    return Times(tokens, *(median(counted[1:]) for counted in laps), int(kept.sum()), kept.numel(), len(laps[-1]) - 1)
+    plain, hidden, skipped = (median(counted[1:]) for counted in laps)
+    return Times(tokens, plain, hidden, skipped, int(kept.sum()), kept.numel(), len(laps[-1]) - 1)
 
 
 def _lap(model: Transformer, where: Where, tokens: int, mask: Any, watch: Watch) -> float:
