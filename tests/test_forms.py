@@ -361,7 +361,7 @@ def test_a_mask_across_is_painted_as_wide_as_the_source(opened: Callable[..., Ap
     gallery = json.loads(sent(app, "vitrine.patterns").json)
     assert (gallery["rows"], gallery["columns"], gallery["chosen"]) == (3, 8, "wait")
     names = [picture["name"] for group in gallery["groups"] for picture in group["pictures"]]
-    assert names == ["bidirectional", "wait", "window", "left", "right", "hand"]
+    assert names == ["bidirectional", "wait", "left", "right", "window", "dilated", "blocks", "alibi", "hand"]
 
 
 def test_an_encoder_is_asked_at_its_blank_and_has_no_losses(opened: Callable[..., AppTest]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 from streamlit.testing.v1 import AppTest
 
 from components import compute, state, theme
-from components.canvas import painter, patterns
+from components.canvas import painter, patterns, scope
 from components.canvas.painter import Board, Sheet, received
 from components.canvas.patterns import Group, Picture
 from components.controls import mask
@@ -29,7 +29,7 @@ from model.analysis.masking import LossReading, NextReading
 from model.analysis.places import CROSS, Where
 from model.config import Attention, Config, PlainMlp
 from model.errors import Refusal
-from model.layers.masks import Bidirectional, Causal, Painted, parse
+from model.layers.masks import Bidirectional, Causal, Painted, Shaded, Spot, parse, parse_plan
 from model.text.tokenizer import Tokenizer
 from model.transformer import Transformer
 
@@ -57,12 +57,12 @@ def desk(length: int, where: Where = DECODER, keys: int | None = None) -> Desk:
 def test_a_pattern_is_recognised_in_its_own_specification(where: Where, number: int) -> None:
     for name in mask.SHEETS[where.name].names[:-1]:
         numbers = tuple(number + at for at in range(len(mask.NUMBERS.get(name, ()))))
-        assert mask.recognised(where, parse(str(mask.made(where, name, numbers)))) == (name, numbers)
+        assert mask.recognised(where, parse_plan(str(mask.made(where, name, numbers))).everywhere) == (name, numbers)
 
 
 @pytest.mark.parametrize("specification", ["causal & window(3) & prefix(2)", "window(3)", "causal & packed(2,3)", "~causal", "prefix(2) | causal"])
 def test_any_other_combination_is_ones_own(specification: str) -> None:
-    assert mask.recognised(DECODER, parse(specification)) == (mask.OWN, ())
+    assert mask.recognised(DECODER, parse_plan(specification).everywhere) == (mask.OWN, ())
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 64, 1_024])
@@ -81,14 +81,16 @@ def test_a_pattern_shows_something_even_in_a_short_text(name: str) -> None:
 @given(some.integers(1, painter.WIDEST), some.integers(0, 2**32 - 1))
 def test_a_painted_mask_travels_in_the_link(length: int, seed: int) -> None:
     painted = Painted.of(np.random.default_rng(seed).random((length, length)) < 0.5)
-    values, refused = read_link((PAINT,), {"m.paint": PAINT.write(painted)})
-    assert values == {PAINT: painted}
-    assert not refused
+    for paintings in (((None, painted),), ((None, painted), (Spot(2), painted), (Spot(2, 5), painted))):
+        values, refused = read_link((PAINT,), {"m.paint": PAINT.write(paintings)})
+        assert values == {PAINT: paintings}
+        assert not refused
 
 
-@pytest.mark.parametrize(
-    "given", ["", "4", "4.", "4.!!!!", "0.eNpjAAAAAQAB", "257.eNpjAAAAAQAB", "9.eNpjAAAAAQAB", "²." + state.pack(b"\x00"), "4." + "A" * 9_000]
-)
+FORGED = ["", "4", "4.", "4.!!!!", "0.eNpjAAAAAQAB", "257.eNpjAAAAAQAB", "9.eNpjAAAAAQAB", "²." + state.pack(b"\x00"), "4." + "A" * 9_000]
+
+
+@pytest.mark.parametrize("given", [*FORGED, "L:4." + state.pack(b"\x00\x00"), "L2.H:4.x", "x:4." + state.pack(b"\x00\x00")])
 def test_a_forged_painting_is_refused(given: str) -> None:
     with pytest.raises(Refusal):
         PAINT.read(given)
@@ -102,6 +104,69 @@ def test_a_painting_that_inflates_without_end_is_refused() -> None:
 def test_a_link_with_an_unreadable_specification_falls_back() -> None:
     values, refused = read_link((SPEC,), {"m.spec": "causal & windw(2)"})
     assert (values, refused) == ({}, ("m.spec",))
+
+
+# ---------------------------------------------------------------- where it acts
+
+
+def test_a_head_can_have_a_mask_of_its_own_and_lose_it_again(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="causal; L1: causal & window(3); L2.H1: bidirectional", at="L2.H1")
+    assert not app.exception
+    np.testing.assert_array_equal(shown(app), booleans("bidirectional", 11))
+    chips = sent(app, "vitrine.scope")["chips"]
+    assert [(chip["layer"], chip["head"]) for chip in chips] == [(-1, -1), (1, -1), (2, 1)]
+    assert chips[1]["told"] == "Layer 2: Sliding window (3)"
+    specification(app).set_value("causal; L1: causal & window(3)").run()
+    np.testing.assert_array_equal(shown(app), booleans("causal", 11))
+    assert len(sent(app, "vitrine.scope")["chips"]) == 2
+
+
+def test_the_gallery_and_the_painter_change_the_mask_in_hand_alone(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="causal; L1: causal & window(3)", at="L1")
+    app.slider(key="w:m.window").set_value(5).run()
+    assert specification(app).value == "causal; L1: causal & window(5)"
+    app.button(key="combine-or").click().run()
+    assert specification(app).value == "causal; L1: causal & window(5) | causal | prefix(3)"
+
+
+def test_a_layer_has_a_painting_of_its_own(opened: Callable[..., AppTest]) -> None:
+    one, other = np.eye(11, dtype=bool), booleans("~causal", 11)
+    painted = PAINT.write(((None, Painted.of(one)), (Spot(2), Painted.of(other))))
+    np.testing.assert_array_equal(shown(opened(spec="painted; L2: painted", paint=painted)), one)
+    np.testing.assert_array_equal(shown(opened(spec="painted; L2: painted", paint=painted, at="L2")), other)
+
+
+def test_what_the_model_has_not_rests_and_is_told(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="causal; L9: bidirectional; L1.H7: bidirectional", at="L9")
+    assert not app.exception
+    np.testing.assert_array_equal(shown(app), booleans("causal", 11))
+    assert "no L9, L1.H7" in said(app)
+    assert "the mask leaves every weight as it was" in said(app)
+
+
+def test_only_the_head_with_a_mask_of_its_own_looks_elsewhere(opened: Callable[..., AppTest]) -> None:
+    plan = {"spec": "causal; L2.H1: causal & window(1)", "layer": "3"}
+    assert "the mask leaves every weight as it was" in said(opened(**plan, head="1"))
+    assert "of the attention goes elsewhere" in said(opened(**plan, head="2"))
+
+
+NOWHERE = [None, 3, {}, {"act": "go"}, *({"act": act, "layer": layer, "head": 0} for act, layer in (("go", 3), ("go", -1), ("x", 0)))]
+
+
+@pytest.mark.parametrize("given", NOWHERE)
+def test_what_is_no_layer_and_no_head_is_refused(given: Any) -> None:
+    with pytest.raises(Refusal, match="gone to or removed"):
+        scope.received(given, scope.Reach(3, 2, ()))
+
+
+def test_a_soft_mask_is_drawn_fainter_with_distance_and_hides_nothing() -> None:
+    at = desk(9)
+    weight = at.weight(at.made("alibi", (1,)))
+    assert weight is not None
+    assert (np.diag(weight) == 1).all()
+    assert (np.diff(weight[8]) > 0).all()
+    assert at.build(at.made("alibi", (1,))).sum() == 45
+    assert at.weight(at.made("window", (3,))) is None
 
 
 # ---------------------------------------------------------------- what the browser sends
@@ -324,14 +389,14 @@ def test_a_link_opens_the_same_mask_layer_and_head(opened: Callable[..., AppTest
 
 def test_a_link_opens_a_painted_mask_and_a_combination_with_it(opened: Callable[..., AppTest]) -> None:
     allowed = np.random.default_rng(0).random((11, 11)) < 0.4
-    painted = PAINT.write(Painted.of(allowed))
+    painted = PAINT.write(((None, Painted.of(allowed)),))
     np.testing.assert_array_equal(shown(opened(spec="painted", paint=painted)), allowed)
     both = shown(opened(spec="painted & window(3)", paint=painted))
     np.testing.assert_array_equal(both, allowed & booleans("window(3)", 11))
 
 
 def test_a_painted_mask_goes_on_causally_when_the_text_grows(opened: Callable[..., AppTest]) -> None:
-    painted = PAINT.write(Painted.of(booleans("bidirectional", 4)))
+    painted = PAINT.write(((None, Painted.of(booleans("bidirectional", 4))),))
     allowed = shown(opened(spec="painted", paint=painted))
     assert allowed[:4, :4].all()
     np.testing.assert_array_equal(allowed[4:], booleans("causal", 11)[4:])
@@ -403,4 +468,4 @@ def test_the_page_speaks_portuguese(opened: Callable[..., AppTest]) -> None:
 
 
 def test_causal_stands_where_nothing_was_painted() -> None:
-    assert (desk(4).made("hand", ()), desk(4, Where("encoder")).made("hand", ())) == (Causal(), Bidirectional())
+    assert (desk(4).made("hand", ()), desk(4, Where("encoder")).made("hand", ())) == (Shaded(Causal()), Shaded(Bidirectional()))

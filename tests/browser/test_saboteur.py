@@ -81,7 +81,7 @@ EXTREMES = {
     "g": {"n": 1_024, "at": 1_024, "t": 2, "r": 2, "k": 100, "p": 0.05, "m": 0.5, "seed": 9_999, "picks": "0.755-1.9999999-1023.5"},
     "s": {"a": "config.layers~1~config.dropout~0.5", "b": "default"},
 }
-BLANK = SHEETS["decoder"].paint.write(Painted.of(np.zeros((WIDEST, WIDEST), bool)))
+BLANK = SHEETS["decoder"].paint.write(((None, Painted.of(np.zeros((WIDEST, WIDEST), bool))),))
 
 
 def test_a_link_of_extremes_is_brought_to_what_there_is(tab: Callable[..., Page]) -> None:

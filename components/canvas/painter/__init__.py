@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 WORDS = (
     *("heading", "title", "help", "read_only", "brush", "cell", "row", "column", "diagonal", "way", "either", "allow", "hide"),
     *("undo", "redo", "invert", "rows", "columns", "will_allow", "will_hide"),
-    *("past", "future", "hidden", "mixed", "blind", "cell_state", "region_state", "row_blind", "may", "may_ahead", "may_not", "partly"),
+    *("past", "future", "hidden", "mixed", "blind", "cell_state", "region_state", "row_blind", "softened", "may", "may_ahead", "may_not", "partly"),
 )
 
 
@@ -100,13 +100,15 @@ def unpacked(raw: bytes, rows: int, columns: int) -> Booleans:
 @dataclass(frozen=True, slots=True, eq=False)
 class Sheet:
     """A mask (T, S) with the tokens that ask and those that are asked; `ahead` says whether a column beyond its row is the future.
-    `subject` names where in the model it acts: what was done to one subject's mask cannot be undone in another's."""
+    `subject` names where in the model it acts: what was done to one subject's mask cannot be undone in another's. `weight` (T, S), 0 to 1,
+    is what a soft mask leaves of each pair."""
 
     allowed: Booleans
     queries: Sequence[str]
     keys: Sequence[str]
     ahead: bool = True
     subject: str = ""
+    weight: NDArray[np.float32] | None = None
 
 
 def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, Any]:
@@ -114,6 +116,7 @@ def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, A
     rows, columns = sheet.allowed.shape
     editable = max(rows, columns) <= WIDEST
     shares, block = shrunk(sheet.allowed, SIDE)
+    shades = b"" if sheet.weight is None else np.round(sheet.weight[::block, ::block] * 255).astype(np.uint8).tobytes()
     raw = packed(sheet.allowed) if editable else np.round(shares * 255).astype(np.uint8).tobytes()
     return {
         "rows": rows,
@@ -124,11 +127,12 @@ def layout(sheet: Sheet, revision: int, words: Mapping[str, str]) -> dict[str, A
         "revision": revision,
         "subject": sheet.subject,
         "cells": base64.b64encode(raw).decode(),
+        "shades": base64.b64encode(shades).decode(),
         "blind": base64.b64encode(np.packbits(~sheet.allowed.any(1)).tobytes()).decode(),
         "queries": [plate.visible(piece) for piece in sheet.queries],
         "keys": [plate.visible(piece) for piece in sheet.keys],
         "words": dict(words),
-        "painted": f"{revision}.{zlib.crc32(raw):08x}",
+        "painted": f"{revision}.{zlib.crc32(raw + shades):08x}",
     }
 
 

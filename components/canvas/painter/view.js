@@ -54,6 +54,7 @@ class Painter extends Matrix {
     [this.high, this.wide] = [data.rows, data.columns].map(length => Math.ceil(length / data.block));
     if (!same) [this.earlier, this.later] = [[], []];
     if (before?.revision !== data.revision || !same) this.replace(same);
+    this.shades = data.shades ? toBytes(data.shades) : null;
     this.furnish();
     this.paint();
     this.root.dataset.painted = data.painted;
@@ -78,6 +79,11 @@ class Painter extends Matrix {
     let on = 0, all = 0;
     this.pairs(row, column, pair => { on += this.bits[pair]; all++; });
     return on / all;
+  }
+
+  /** What a soft mask leaves of a cell, 0 to 1. */
+  shade(row, column) {
+    return this.shades ? this.shades[row * this.wide + column] / 255 : 1;
   }
 
   pairs(row, column, visit) {
@@ -273,8 +279,12 @@ class Painter extends Matrix {
     const verdict = share === 0 ? words.may_not : share < 1 ? words.partly : column > row ? words.may_ahead : words.may;
     const span = (at, length) => (block === 1 ? at + 1 : `${at * block + 1}–${Math.min((at + 1) * block, length)}`);
     const told = {row: span(row, rows), column: span(column, columns), query: this.map.rows[row], key: this.map.columns[column], verdict};
-    const state = fill(block === 1 ? words.cell_state : words.region_state, told) + (this.sees(row) ? "" : ` ${words.row_blind}`);
+    const state = fill(block === 1 ? words.cell_state : words.region_state, told) + (this.sees(row) ? "" : ` ${words.row_blind}`) + this.softened(row, column, share);
     return this.data.editable && !this.stroke ? `${state} ${this.becomes(this.brush, {row, column}) ? words.will_allow : words.will_hide}` : state;
+  }
+
+  softened(row, column, share) {
+    return this.shades && share ? ` ${fill(this.data.words.softened, {share: Math.round(100 * this.shade(row, column))})}` : "";
   }
 
   // ---------------------------------------------------------------- what stands around it
@@ -354,8 +364,8 @@ class Painter extends Matrix {
       for (let column = 0; column < wide; column++) {
         const share = this.share(row, column), box = [left + column * cell, top + row * cell, cell - gap, cell - gap];
         pen.fillStyle = HIDDEN;
-        if (share < 1) pen.fillRect(...box);
-        pen.globalAlpha = share && 0.15 + 0.85 * share;
+        if (share < 1 || this.shades) pen.fillRect(...box);
+        pen.globalAlpha = share && 0.15 + 0.85 * share * this.shade(row, column);
         pen.fillStyle = this.data.ahead && column > row ? FUTURE : PAST;
         if (share) pen.fillRect(...box);
         pen.globalAlpha = 1;

@@ -12,25 +12,29 @@ from components.page import Page, Session, block
 from components.pages.masks import answer, bench, costs
 from components.pages.masks.view import FIELDS, WHERE, view
 from model.analysis import masking
-from model.analysis.places import Where
 
 BREATH = 0.05  # seconds between the canvases and the rest: what arrives together is painted together, at the pace of the slowest
 
 
 def render(session: Session) -> None:
-    """The page: which attention, the patterns, the mask at hand, and the same text read by default and masked."""
+    """The page: where, the patterns, the mask at hand, and the same text read by default and masked."""
     st.title(session.words("masks.title"))
-    st.markdown(session.words("masks.lead"))
-    workbench(session, places.choice(session.words, WHERE, session.specimen))
+    workbench(session)
 
 
 @block
-def workbench(session: Session, where: Where) -> None:
+def workbench(session: Session) -> None:
     """Everything that depends on the mask."""
+    top = st.container(key="masks-top", horizontal=True, vertical_alignment="center")
+    where = places.choice(session.words, WHERE, session.specimen)
     at = view(session, where)
-    name, numbers = mask.recognised(where, at.desk.current)
+    shaded = at.desk.current
+    name, numbers = mask.recognised(where, shaded)
     at.desk.note_numbers(name, numbers)
-    allowed = at.desk.build(at.desk.current)
+    allowed = at.desk.build(shaded)
+    with top:
+        st.markdown(session.words("masks.lead"))
+        bench.where(at)
     bench.gallery(at, name)
     left, right = st.columns([11, 10], gap="large")
     middle = st.container()
@@ -41,7 +45,7 @@ def workbench(session: Session, where: Where) -> None:
     time.sleep(BREATH)
     default, masked = at.traces()
     with right:
-        bench.controls(at, name)
+        bench.controls(at, name, allowed)
         answer.next_token(at, default, masked)
     left, right = st.columns([11, 10], gap="large")
     with left:

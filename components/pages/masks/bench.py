@@ -13,10 +13,37 @@ from components.canvas import patterns as pictures
 from components.canvas.painter import Board, Sheet, painter
 from components.canvas.patterns import Group, Picture, patterns
 from components.canvas.plate import visible
+from components.canvas.scope import Chip, Reach, scope
 from components.controls import mask
 from components.controls.mask import Desk
 from components.page import Session, exhibit
-from components.pages.masks.view import Booleans, View, plural
+from components.pages.masks.view import HEAD, LAYER, Booleans, View, plural
+from model.layers.masks import Shaded, Spot
+
+
+def where(view: View) -> None:
+    """All layers, one, or one head: where the mask in hand acts, and every mask of the plan."""
+    desk, at = view.desk, view.desk.scope
+    chips = [_chip(view, spot, shaded) for spot, shaded in desk.plan]
+    layer, head = (-1, -1) if at is None else (at.layer, -1 if at.head is None else at.head)
+    scope("scope", view.session.words, Reach(desk.layers, desk.heads, chips, layer, head), partial(_acted, desk))
+
+
+def _chip(view: View, at: Spot | None, shaded: Shaded) -> Chip:
+    name, numbers = mask.recognised(view.where, shaded)
+    told = view.told("pattern", name) + (f" ({', '.join(map(str, numbers))})" if numbers else "")
+    layer, head = (-1, -1) if at is None else (at.layer, -1 if at.head is None else at.head)
+    return Chip(layer, head, view.session.words("masks.scope.chip", place=view.placed(at), mask=told))
+
+
+def _acted(desk: Desk, act: str, layer: int, head: int) -> None:
+    at = None if layer < 0 else Spot(layer, None if head < 0 else head)
+    if act == "remove" and at is not None:
+        desk.drop(at)
+        return
+    desk.go(at)
+    for field, number in ((LAYER, layer + 1), (HEAD, head + 1)):
+        state.put(field, number)
 
 
 def gallery(view: View, chosen: str) -> None:
@@ -30,13 +57,15 @@ def gallery(view: View, chosen: str) -> None:
 def _picture(view: View, name: str) -> Picture:
     desk = view.desk
     made = desk.made(name, desk.numbers(name))
-    cells = compute.packed("masks.picture", desk.where, desk.queries, desk.keys, str(made), make=lambda: pictures.cells(desk.build(made)))
+    make = lambda: pictures.cells(desk.build(made), desk.weight(made))  # noqa: E731
+    cells = compute.packed("masks.picture", desk.where, desk.queries, desk.keys, desk.heads, str(made), make=make)
     return Picture(name, view.told("short", name), view.told("pattern", name), cells)
 
 
 def painting(view: View, allowed: Booleans) -> None:
     board: Board = state.remember(f"masks.board.{view.where.name}", Board)
-    sheet = Sheet(allowed, view.queries, view.keys, view.ahead)
+    scope = "" if view.desk.scope is None else str(view.desk.scope)
+    sheet = Sheet(allowed, view.queries, view.keys, view.ahead, scope, view.desk.weight(view.desk.current))
     exhibit(
         view.session,
         "mask",
@@ -79,11 +108,12 @@ def _mask_table(view: View, allowed: Booleans) -> pd.DataFrame:
 # ---------------------------------------------------------------- beside the painting
 
 
-def controls(view: View, name: str) -> None:
+def controls(view: View, name: str, allowed: Booleans) -> None:
     """The pattern's name, sentence and numbers, and the specification, each in a place of its own that never moves."""
     with st.container(key="masks-pattern"):
         st.header(view.told("pattern", name))
         st.markdown(view.told("about", name))
+        st.caption(_kind(view, allowed, name))
         if name in mask.NUMBERS and view.desk.keys > 2:
             _sliders(view, name)
     with st.container(key="masks-spec"):
@@ -91,12 +121,19 @@ def controls(view: View, name: str) -> None:
         _combining(view)
 
 
+def _kind(view: View, allowed: Booleans, name: str) -> str:
+    """Whether the mask on the screen is causal, and who reads under one like it."""
+    words, causal = view.session.words, "not_causal" if np.triu(allowed, 1).any() else "causal"
+    told = [words(f"masks.kind.{causal}")] if view.ahead or view.encoder else []
+    return " ".join([*told, *([view.told("used", name)] if view.tells("used", name) else [])])
+
+
 def _sliders(view: View, name: str) -> None:
     desk, fields = view.desk, mask.NUMBERS[name]
     for column, field, shown in zip(st.columns(len(fields)), fields, desk.numbers(name), strict=True):
         part = field.name.removeprefix("m.")
         with column:
-            st.slider(view.told("parameter", part), 1, desk.keys, **state.bind(field, then=partial(desk.choose, name), shown=shown))
+            st.slider(view.told("parameter", part), 1, desk.most(name), **state.bind(field, then=partial(desk.choose, name), shown=shown))
 
 
 def _combining(view: View) -> None:
@@ -115,6 +152,8 @@ def _specification(session: Session, desk: Desk) -> None:
     text, refused = desk.draft
     bound = state.bind(desk.sheet.draft, then=desk.adopt, shown=text)
     st.text_input(words("masks.spec.label"), help=words("masks.spec.help"), max_chars=mask.LIMIT, **bound)
+    if desk.beyond:
+        page.note(session, words("masks.spec.beyond", places=", ".join(map(str, desk.beyond))))
     if refused:
         page.note(session, words("masks.spec.kept", reason=words.refusal(refused), spec=state.get(desk.sheet.spec)))
 

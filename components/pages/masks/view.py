@@ -14,8 +14,9 @@ from components.controls import mask
 from components.controls import where as places
 from components.controls.mask import Desk
 from components.page import Session
-from model.analysis.places import Where, own
+from model.analysis.places import Where, named, own
 from model.config import Encoder
+from model.layers.masks import Shaded, Spot
 from model.trace import Trace
 
 Booleans = NDArray[np.bool_]
@@ -49,8 +50,8 @@ class View:
 
     @property
     def spec(self) -> str:
-        """The mask at hand, written."""
-        return str(self.desk.current)
+        """The masks of all layers and heads, written."""
+        return str(self.desk.plan)
 
     @property
     def encoder(self) -> bool:
@@ -77,10 +78,21 @@ class View:
         words, own = self.session.words, f"masks.{what}_{self.where.name}.{name}"
         return words(own) if words.has(own) else words(f"masks.{what}.{name}")
 
+    def tells(self, what: str, name: str) -> bool:
+        """Whether there are such words."""
+        return any(self.session.words.has(f"masks.{place}.{name}") for place in (what, f"{what}_{self.where.name}"))
+
+    def placed(self, at: Spot | None) -> str:
+        """A layer, a head or all layers, counted from 1."""
+        if at is None:
+            return self.session.words("masks.scope.all_layers")
+        kind = "layer" if at.head is None else "head"
+        return self.session.words(f"masks.scope.at_{kind}", layer=at.layer + 1, head=(at.head or 0) + 1)
+
     @property
     def own(self) -> str:
         """The pattern that the model reads with by itself, as it is called within a sentence."""
-        return self.told("pattern", mask.recognised(self.where, own(self.specimen.config, self.where))[0]).lower()
+        return self.told("pattern", mask.recognised(self.where, Shaded(own(self.specimen.config, self.where)))[0]).lower()
 
     # ------------------------------------------------------------ in a notebook
 
@@ -88,13 +100,13 @@ class View:
         """The lines that read the text under the mask at hand, then these."""
         where, config = self.where, self.specimen.config
         queries = "len(source)" if where.stack != config.main else "len(ids)"
-        return AGAIN.format(spec=self.spec, where=where, queries=queries, name=compute.named(config, where)) + lines
+        return AGAIN.format(spec=self.spec, where=where, queries=queries, name=named(config, where)) + lines
 
 
 def view(session: Session, where: Where) -> View:
     """The mask of this session at a place."""
-    queries, keys = places.pieces(session.prompt, where)
-    return View(session, Desk(where, len(queries), len(keys)), queries, keys)
+    (queries, keys), config = places.pieces(session.prompt, where), session.specimen.config
+    return View(session, Desk(where, len(queries), len(keys), config.depths[where.stack], config.attention.heads), queries, keys)
 
 
 def plural(count: int) -> str:
@@ -112,11 +124,11 @@ import numpy as np
 import torch
 
 from model.analysis import masking
-from model.analysis.places import Where, built
-from model.layers.masks import parse
+from model.analysis.places import Where, sighted
+from model.layers.masks import parse_plan
 from model.trace import Tracer
 
-about = torch.tensor(source) if source else None
-allowed = built(parse({spec!r}), {where}, {queries}, len(source))
-masked = Tracer(model).trace(torch.tensor(ids), source=about, {name}=allowed)
+plan = parse_plan({spec!r})
+seen = sighted(plan, model.config, {where}, {queries}, len(source))
+masked = Tracer(model).trace(torch.tensor(ids), source=torch.tensor(source) if source else None, {name}=seen)
 """
