@@ -17,11 +17,11 @@ from components.canvas.beams.growth import PROMPT, grown, path
 from components.controls import prompt
 from components.i18n import Words
 from components.page import Session
-from components.pages.strategies import beams
+from components.pages.strategies import beams, contrastive, filling
 from components.writing import COUNT, PICKS, line_of
 from model import checkpoints
 from model.config import Attention, Config, Decoder, Encoder, EncoderDecoder, Fixed, Form, PlainMlp
-from model.generation import Beams, beam_search
+from model.generation import WAYS, Beams, Contrast, beam_search, contrastive_search, filled
 from model.text.tokenizer import BLANK, Tokenizer
 from model.transformer import Transformer
 
@@ -147,3 +147,60 @@ def test_a_text_goes_on_at_the_generation_page_token_by_token(shelf: dict[str, P
     state.put(PICKS, tuple(enumerate(ids)))
     state.put(COUNT, len(ids))
     assert tuple(step.id for step in line_of(session).steps) == ids
+
+
+# ---------------------------------------------------------------- contrastive search
+
+
+@pytest.mark.parametrize("form", ["decoder", "translator"])
+def test_every_candidate_is_shown_with_what_it_resembles(form: str, opened: Callable[..., AppTest], shelf: dict[str, Path]) -> None:
+    app = opened(form, text="The sky", b_way="contrastive", b_alpha="0.5", b_k="3", b_n="6", b_at="3")
+    assert not app.exception
+    session, drawn = session_of(form, shelf), canvas(app, "contrast")
+    given, source = session.prompt.given, session.prompt.source_ids or None
+    steps = list(contrastive_search(session.specimen.loaded.model, given, Contrast(alpha=0.5, top_k=3, tokens=6), source=source))
+    assert (drawn["at"], len(drawn["steps"]), len(drawn["given"])) == (2, 6, len(given))
+    for step, shown in zip(steps, drawn["steps"], strict=True):
+        assert shown["chosen"] == step.chosen
+        for trial, bar in zip(step.trials, shown["trials"], strict=True):
+            assert [bar["share"], bar["likeness"], bar["score"]] == pytest.approx([trial.probability, trial.likeness, trial.score], abs=1e-6)
+            assert bar["place"] == trial.place < len(given) + step.index
+
+
+def test_the_lines_of_the_contrastive_notebook_leave_its_numbers(shelf: dict[str, Path], opened: Callable[..., AppTest]) -> None:
+    session = session_of("decoder", shelf)
+    pair = contrastive._pair(session)
+    frame, numbers = contrastive._table(session, pair), again(contrastive._again(session, pair.how), session)
+    for name, values in numbers.items():
+        np.testing.assert_allclose(values, frame[EN(f"strategies.table.{name}")], atol=1e-6)
+
+
+# ---------------------------------------------------------------- blanks
+
+
+BLANKS = "The ___ is ___ the ___."
+
+
+def test_blanks_are_filled_in_every_way(opened: Callable[..., AppTest], shelf: dict[str, Path]) -> None:
+    app = opened("masked", text=BLANKS, b_rounds="3")
+    assert not app.exception
+    session, drawn = session_of("masked", shelf, BLANKS), canvas(app, "fillings")
+    ids, blank = session.prompt.ids, session.prompt.ids[session.prompt.blanks[0]]
+    for way, shown in zip(WAYS, drawn["ways"], strict=True):
+        found = filled(session.specimen.loaded.model, ids, blank, way, rounds=3)
+        assert (shown["filled"], shown["pseudo"]) == (EN.number(found.log_probability, 2), EN.number(found.pseudo, 2))
+        assert {int(place): line[-1]["share"] for place, line in shown["put"].items()} == {
+            place: pytest.approx(put.probability, abs=1e-6) for place, put in found.last.items()
+        }
+    state.put(filling.ROUNDS, 3)
+    frame, numbers = filling._table(session, filling._found(session)), again(filling._again(session), session)
+    for name, values in numbers.items():
+        np.testing.assert_allclose(values, frame[EN(f"strategies.table.{name}")], atol=1e-5)
+
+
+def test_without_two_blanks_it_says_so_and_offers_a_text(opened: Callable[..., AppTest]) -> None:
+    app = opened("masked", text="The sky is ___.")
+    assert EN("strategies.filling.few") in "".join(element.proto.body for element in app.html)
+    app.button(key="filling-try").click().run()
+    assert not app.exception
+    assert len(canvas(app, "fillings")["ways"]) == 4

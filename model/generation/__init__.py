@@ -5,12 +5,14 @@ from model.generation.blanks import ORDERS, Fill, Filler, Guesses, Order, fill_b
 from model.generation.choose import Choose, Chosen, Greedy, Picked, Sample, Stage, die, draw, pick, softmax, stages
 from model.generation.contrastive import Contrast, ContrastStep, Trial, contrastive_search, distinct, variety
 from model.generation.decoder import Decoder, Passage, Reading
+from model.generation.rounds import WAYS, Filling, Put, Way, filled, mask_predict, pseudo
 from model.generation.speculative import Added, Draft, Round, Speculator, Tally, Verdict, speculate, tally
 from model.generation.steps import Step, Writer, generate, held, rows
 
 __all__ = [
     "HALTS",
     "ORDERS",
+    "WAYS",
     "Added",
     "BeamStep",
     "Beams",
@@ -24,6 +26,7 @@ __all__ = [
     "Fate",
     "Fill",
     "Filler",
+    "Filling",
     "Finished",
     "Greedy",
     "Guesses",
@@ -31,6 +34,7 @@ __all__ = [
     "Order",
     "Passage",
     "Picked",
+    "Put",
     "Reading",
     "Round",
     "Sample",
@@ -41,6 +45,7 @@ __all__ = [
     "Text",
     "Trial",
     "Verdict",
+    "Way",
     "Writer",
     "beam_search",
     "contrastive_search",
@@ -48,10 +53,13 @@ __all__ = [
     "distinct",
     "draw",
     "fill_blanks",
+    "filled",
     "generate",
     "held",
+    "mask_predict",
     "otherwise",
     "pick",
+    "pseudo",
     "rows",
     "softmax",
     "speculate",

@@ -8,22 +8,26 @@ import streamlit as st
 
 from components import state
 from components.page import Page, Session
-from components.pages.strategies import beams
+from components.pages.strategies import beams, contrastive, filling
 from components.state import Field
+from model.config import Encoder
 
-SECTIONS: dict[str, Callable[[Session], None]] = {"beams": beams.section}
+SECTIONS: dict[str, Callable[[Session], None]] = {"beams": beams.section, "contrastive": contrastive.section}
 """The ways of a model that writes, as the reader is offered them."""
 WAY: Field[str] = state.option("b.way", "beams", tuple(SECTIONS))
 
 
 def render(session: Session) -> None:
-    """The page: which way, and that way on the reader's text."""
+    """The page: which way, and that way on the reader's text; of a model that fills blanks, the ways to fill them."""
     words = session.words
     st.title(words("strategies.title"))
-    st.markdown(words("strategies.lead"))
+    st.markdown(words(f"strategies.lead{'_encoder' if isinstance(session.specimen.config.form, Encoder) else ''}"))
+    if isinstance(session.specimen.config.form, Encoder):
+        filling.section(session)
+        return
     named = lambda way: words(f"strategies.way.{way}")  # noqa: E731
     st.segmented_control(words("strategies.way.label"), list(SECTIONS), format_func=named, required=True, **state.bind(WAY))
     SECTIONS[state.get(WAY)](session)
 
 
-PAGE = Page("strategies", render, (WAY, *beams.FIELDS))
+PAGE = Page("strategies", render, (WAY, *beams.FIELDS, *contrastive.FIELDS, *filling.FIELDS))

@@ -53,6 +53,7 @@ class Found:
 @block
 def section(session: Session) -> None:
     """The controls and what they find."""
+    st.markdown(session.words("strategies.beams.lead"))
     _controls(session)
     found = _found(session)
     rows = _rows(session, found)
