@@ -26,12 +26,13 @@ from components.pages import (
     positions,
     size,
     strategies,
+    tree,
 )
 
 GROUPS = (
     (attention.PAGE, inside.PAGE, layers.PAGE, heads.PAGE, embeddings.PAGE),
     (change.PAGE, masks.PAGE),
-    (generation.PAGE, strategies.PAGE, cache.PAGE),
+    (generation.PAGE, tree.PAGE, strategies.PAGE, cache.PAGE),
     (size.PAGE, families.PAGE, positions.PAGE, paper.PAGE),
 )
 """The pages as the menu has them: to look, to change, to write, to build."""

@@ -478,3 +478,26 @@ def rewrite(line: Line, start: int, first: Choose | Picked | None = None) -> Non
     if first is not None:
         line.write(first)
     line.follow(count)
+
+
+def go_on(line: Line, path: Sequence[int], places: Sequence[int] = ()) -> None:
+    """Stand after tokens put in by hand, in blanks at these `places`, with a few more written ahead; what stood here before is kept as
+    a branch. Raises `Refusal` for tokens that this text has no room for."""
+    before = ids_of(line)
+    line.rewind(0 if isinstance(line, Filled) else branches.common(before, path))
+    for number in range(len(line.steps), len(path)):
+        if isinstance(line, Filled):
+            line.chosen = places[number]
+        line.write(Picked(path[number]))
+    line.at = len(path)
+    line.follow(line.at + FIRST)
+    line.keep()
+    abandon(line, before)
+
+
+def unwritten() -> None:
+    """Let the next line begin with nothing written ahead, where there is none yet and the link holds none."""
+    if state.remember("generation.line", lambda: None) is None:
+        state.forget("generation.line")
+        if state.get(COUNT) == COUNT.default:
+            state.put(COUNT, 0)

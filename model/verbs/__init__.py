@@ -11,6 +11,7 @@ VERBS = {
     "trace": "run a text and keep what happened at each site, as arrays in a file",
     "mask": "a mask from its specification",
     "generate": "continue a text, translate one or fill its blanks, one token at a time",
+    "tree": "the most probable continuations of a text, or fillings of its blanks, as a tree",
     "cache": "what the KV cache stores and saves while a text is continued",
     "train": "train a model and save it",
     "evaluate": "the figures of a model's card, measured again",

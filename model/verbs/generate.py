@@ -92,7 +92,7 @@ def _further(step: dict[str, Any]) -> tuple[Any, ...]:
 
 def _continued(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     _refuse(options, loaded, "order", "blank", "source", "source_ids")
-    ids = _given(options, loaded)
+    ids = given(options, loaded)
     end = loaded.marks.stop if options.stop else None
     if _draft(options) is not None:
         return _speculated(options, loaded, ids, _count(options, TOKENS), end)
@@ -104,7 +104,7 @@ def _translated(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     """What was written about the source: its end and what it began with are no part of the text."""
     _refuse(options, loaded, "order", "blank")
     source = read_source(options, loaded)
-    ids = _begun(options, loaded)
+    ids = begun(options, loaded)
     count = _count(options, loaded.model.config.context)
     if _draft(options) is not None:
         return _speculated(options, loaded, ids, count, loaded.marks.stop, source)
@@ -130,7 +130,7 @@ def _speculated(
 def _filled(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     """The text with its blanks filled, and each filling with the likeliest other ones."""
     _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids", "draft", "ahead")
-    ids, blank = _given(options, loaded), options.blank
+    ids, blank = given(options, loaded), options.blank
     if blank is None and loaded.tokenizer is not None:
         blank = loaded.tokenizer.blank
     if blank is None:
@@ -144,13 +144,14 @@ def _filled(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
 # ---------------------------------------------------------------- what was given
 
 
-def _given(options: argparse.Namespace, loaded: Loaded) -> list[int]:
+def given(options: argparse.Namespace, loaded: Loaded) -> list[int]:
+    """The ids of a text to go on from, or whose blanks are to be filled. Raises `Refusal` where there is none."""
     if options.text is None and options.ids is None:
         raise Refusal("verbs.nothing", "there is nothing to go on from; give --text or --ids")
     return read_ids(options, loaded)
 
 
-def _begun(options: argparse.Namespace, loaded: Loaded) -> list[int]:
+def begun(options: argparse.Namespace, loaded: Loaded) -> list[int]:
     """What a target begins with: what was given, or else the token that opens every target."""
     if options.text is not None or options.ids is not None:
         return read_ids(options, loaded)

@@ -32,7 +32,7 @@ EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
 QUIET = 50  # milliseconds without a run, once what was waited for is there
 BEGIN = ENGLISH("shell.prompt.begin")
-PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generation", "strategies", "cache", "size", "positions", "families")
+PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generation", "tree", "strategies", "cache", "size", "positions", "families")
 ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
     "attention": ("theatre", "threads", "ledger"),
@@ -42,6 +42,7 @@ CANVASES = {
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze"),
+    "tree": ("grown",),
     "strategies": ("beams",),
     "cache": ("cache-strips",),
     "size": ("size-curve",),
