@@ -21,7 +21,7 @@ from torch import Tensor
 from model.errors import Refusal
 from model.generation.blanks import Filler, Order
 from model.generation.choose import Picked, order
-from model.generation.decoder import Decoder
+from model.generation.decoder import Decoder, Reading
 from model.generation.steps import checked, refuse_damaged, refuse_unknown
 from model.space import Interval
 from model.transformer import Transformer
@@ -107,21 +107,18 @@ class Continued(Continuations):
 
     def _ask(self, path: Path) -> Expected:
         refuse_unknown(path, self.model.config.vocabulary)
-        if not path:
-            reading, self._read = self._decoder.read(self.prompt), ()
-            return likeliest(reading.logits.cpu().numpy(), len(self.prompt))
+        if not path or not self._decoder.length:
+            self._decoder.rewind(0)
+            self._keep((), self._decoder.read(self.prompt))
         kept = agreeing(self._read, path[:-1])
-        if not self._decoder.length:
-            self._decoder.read(self.prompt)
         self._decoder.rewind(len(self.prompt) + kept)
-        self._read = path[:kept]
-        expected = None
         for at in range(kept, len(path)):
-            reading = self._decoder.step(path[at])
-            self._read = path[: at + 1]
-            expected = self._known[self._read] = likeliest(reading.logits.cpu().numpy(), len(self.prompt) + at + 1)
-        assert expected is not None
-        return expected
+            self._keep(path[: at + 1], self._decoder.step(path[at]))
+        return self._known[path]
+
+    def _keep(self, path: Path, reading: Reading) -> None:
+        """Remember what was read after a path, at which the cache now ends."""
+        self._read, self._known[path] = path, likeliest(reading.logits.cpu().numpy(), len(self.prompt) + len(path))
 
 
 class Filled(Continuations):
