@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -16,6 +17,8 @@ from torch import Tensor
 from model.analysis.places import named, places, sighted
 from model.config import Config, EncoderDecoder, Kind
 from model.errors import Refusal
+from model.generation import generate
+from model.generation.decoder import Decoder
 from model.layers.frame import Watch
 from model.layers.masks import (
     PLACES,
@@ -37,7 +40,7 @@ from model.layers.masks import (
 )
 from model.trace import Branch, Trace, Tracer
 from model.transformer import Transformer
-from tests.configs import EVERY, told
+from tests.configs import DECODERS, EVERY, told
 from tests.test_masks import masks
 
 # ---------------------------------------------------------------- one line
@@ -257,3 +260,26 @@ def test_masks_of_another_size_or_for_other_layers_are_refused() -> None:
         model(ids, mask=Causal().build(8))
     with pytest.raises(Refusal, match="this stack has 3 layers, and the masks are for 2"):
         model(ids, mask=parse_plan("causal + alibi(1)").build(2, 6, 9))
+
+
+# ---------------------------------------------------------------- while a text is written
+
+
+@pytest.mark.parametrize("config", DECODERS[::7], ids=told)
+@torch.no_grad()
+def test_what_is_written_from_the_cache_under_a_plan_is_what_a_whole_pass_says(config: Config) -> None:
+    model, prompt = Transformer(config, seed=1).eval(), (5, 17, 3, 44, 9)
+    plan = parse_plan("causal & window(4) + alibi(1); L1: causal & pad_left(2) + kerple(1,2); L2.H3: causal & strided(3); L0.H1: ~bidirectional")
+    for step in generate(model, prompt, tokens=8, mask=plan):
+        whole = model(torch.tensor([step.history]), mask=plan.build(3, 6, len(step.history)))[0, -1]
+        np.testing.assert_allclose(step.logits, whole, atol=1e-4, rtol=1e-4)
+    decoder = Decoder(model, capacity=13, mask=plan)
+    decoder.read(prompt)
+    one_by_one = [decoder.step(id).logits for id in (7, 0, 31)]
+    decoder.rewind(5)
+    torch.testing.assert_close(decoder.extend((7, 0, 31)).logits, torch.stack(one_by_one), atol=1e-4, rtol=1e-4)
+
+
+def test_a_plan_for_other_layers_writes_nothing() -> None:
+    with pytest.raises(Refusal, match="L3 is not in this model"):
+        next(generate(Transformer(DECODERS[0], seed=1).eval(), (1, 2), tokens=2, mask=parse_plan("causal; L3: window(1)")))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -23,11 +23,12 @@ from model.generation import vector
 from model.generation.vector import ONE, SEVERAL, Function, Layer, Slot, View, Way
 from model.layers.block import Block
 from model.layers.frame import Memory
-from model.layers.masks import Mask
+from model.layers.masks import Mask, Plan, Sight, Sights
 from model.layers.past import Past
 from model.transformer import Transformer
 
 Patterns = tuple[Tensor, ...]
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,26 +75,26 @@ class Passage:
 class Decoder:
     """Reads a prompt with one full forward pass, then one token after the other, or several at once, from its KV cache.
 
-    An encoder–decoder writes about a `source` of ids, which is read once, here. `mask` (T, S) or (heads, T, S) says who may look at
-    whom, over at least `capacity` positions (the model's own unless given); whatever it allows, no position ever sees a token that was
+    An encoder–decoder writes about a `source` of ids, which is read once, here. `mask` (T, S) or (heads, T, S), or a plan, says who may
+    look at whom, over at least `capacity` positions (the model's own unless given); whatever it allows, no position ever sees a token that was
     not there yet when it was read: a prompt may be read both ways (a prefix-LM), what follows is causal. Raises `Refusal` for a model
     that cannot continue a text, or lacks or was given a source.
     """
 
     @torch.no_grad()
     def __init__(
-        self, model: Transformer, *, capacity: int | None = None, mask: Mask | Tensor | None = None, source: Sequence[int] | None = None
+        self, model: Transformer, *, capacity: int | None = None, mask: Mask | Plan | Tensor | None = None, source: Sequence[int] | None = None
     ) -> None:
         config, attention = model.config, model.config.attention
         refuse_unfit(model, source)
         self.model, self.config = model, config
         self.capacity, self.length = capacity or config.context, 0
         stack, tokens = model.stack("decoder"), model.embed.token.weight.detach()
-        self.mask = _boolean(mask, self.capacity, tokens.device)
+        self.sights = None if mask is None else _sights(mask, model, self.capacity)
         # Keys lie before values, already divided by √size, so that storing both is one multiplication.
         self.cache = tokens.new_empty(config.layers, 2 * attention.kv_heads, self.capacity, attention.size)
         self.turns = vector.turns(config, self.capacity, tokens)
-        self.offsets = vector.offsets(stack, self.capacity, tokens, windowed=self.mask is None)
+        self.offsets = vector.offsets(stack, self.capacity, tokens, windowed=self.sights is None)
         self.memory = None if source is None else model.encode(torch.tensor([list(source)], device=tokens.device))
         self.blocks = [cast(Block, block) for block in stack.blocks]
         self.remembered = [_remembered(block, self.memory) for block in self.blocks] * (config.layers // len(self.blocks))
@@ -130,7 +131,7 @@ class Decoder:
                     kept.append(value[0, :, -1].clone())
             return value
 
-        mask = None if self.mask is None else self.mask[..., :length, :length].expand(1, self.config.attention.heads, -1, -1)
+        mask = None if self.sights is None else _each(self.sights, lambda sight: sight.part(length, length))
         prompt = torch.tensor([list(ids)], device=self.cache.device)
         logits = self.model(prompt, memory=self.memory, mask=mask, past=past, tap=last_row)
         stored = torch.cat([past.keys[:, 0], past.values[:, 0]], 1)
@@ -164,10 +165,10 @@ class Decoder:
         logits, patterns, crossed = self._through(self.several, rows, slice(place, end), end, self.views(place, end))
         return Passage(logits, patterns, crossed, perf_counter() - began)
 
-    def _through(self, machine: Machine, id: int | Tensor, place: int | slice, end: int, view: View) -> tuple[Tensor, Patterns, Patterns]:
+    def _through(self, machine: Machine, id: int | Tensor, place: int | slice, end: int, views: Sequence[View]) -> tuple[Tensor, Patterns, Patterns]:
         """New tokens through every layer, to the logits and where they looked; the cache then ends at `end`."""
         x, patterns, crossed = machine.embed(id, place), [], []
-        for act, slot in zip(machine.layers, self.slots(self.length, end), strict=True):
+        for act, slot, view in zip(machine.layers, self.slots(self.length, end), views, strict=True):
             x, pattern, across = act(x, slot, view)
             patterns.append(pattern)
             if across is not None:
@@ -190,28 +191,34 @@ class Decoder:
         keys, values = filled.chunk(2, 1)
         return map(Slot, filled[:, :, place:].unbind(), keys.mT.unbind(), values.unbind())
 
-    def view(self, place: int) -> View:
-        """The new token's angles, and what positions, the model's reach and the mask's row add to its scores."""
+    def view(self, place: int) -> Sequence[View]:
+        """For every layer, the new token's angles, and what positions, the model's reach and the mask's row add to its scores."""
+        if self.sights is not None:
+            return self.views(place, place + 1)
         turn = None if self.turns is None else (self.turns[0][place], self.turns[1][place])
         bias = None if self.offsets is None else self.offsets[..., self.capacity - place - 1 :]
-        if self.mask is None:
-            return View(turn, bias, False)
-        heads, groups = self.config.attention.heads, self.config.attention.kv_heads
-        row = self.mask[..., place, : place + 1].expand(heads, -1).reshape(groups, heads // groups, -1)
-        bias = (self.cache.new_zeros(1) if bias is None else bias).masked_fill(~row, -math.inf)
-        return View(turn, bias, not bool(row.any(-1).all()))
+        return (View(turn, bias, False),) * self.config.layers
 
-    def views(self, place: int, end: int) -> View:
+    def views(self, place: int, end: int) -> Sequence[View]:
         """The same for several new tokens; what is added to their scores, (G or 1, H / G · N, S), also hides those behind each."""
         turn = None if self.turns is None else (self.turns[0][place:end], self.turns[1][place:end])
-        heads, groups, device = self.config.attention.heads, self.config.attention.kv_heads, self.cache.device
+        group, device = self.config.attention.heads // self.config.attention.kv_heads, self.cache.device
         distance = torch.arange(place, end, device=device)[:, None] - torch.arange(end, device=device)
-        allowed = (distance >= 0)[None, None]
-        if self.mask is not None:
-            allowed = allowed & self.mask[..., place:end, :end].expand(heads, -1, -1).unflatten(0, (groups, -1))
         added = self.cache.new_zeros(1) if self.offsets is None else self.offsets[..., self.capacity - 1 - distance.clamp(min=0)]
-        bias = added.masked_fill(~allowed, -math.inf).expand(-1, heads // groups, -1, -1).flatten(1, 2)
-        return View(turn, bias, self.mask is not None and not bool(allowed.any(-1).all()))
+        if self.sights is None:
+            bias = added.masked_fill((distance < 0)[None, None], -math.inf).expand(-1, group, -1, -1).flatten(1, 2)
+            return (View(turn, bias, False),) * self.config.layers
+        return _each(self.sights, lambda sight: self._under(sight, turn, added, distance))
+
+    def _under(self, sight: Sight, turn: tuple[Tensor, Tensor] | None, added: Tensor, distance: Tensor) -> View:
+        """What the new tokens find in a layer with a mask; `added` (G or 1, H / G or 1, N, S) or (1,), `distance` (N, S) from each."""
+        groups, heads, (count, end) = self.config.attention.kv_heads, self.config.attention.heads, distance.shape
+        rows = sight.part(end, end)
+        allowed = rows.allowed[..., end - count :, :].expand(heads, -1, -1).unflatten(0, (groups, -1)) & (distance >= 0)
+        if rows.added is not None:
+            added = added + rows.added[..., end - count :, :].expand(heads, -1, -1).unflatten(0, (groups, -1))
+        bias = added.expand(allowed.shape).masked_fill(~allowed, -math.inf).flatten(1, 2)
+        return View(turn, bias, not bool(allowed.any(-1).all()))
 
 
 def _remembered(block: Block, memory: Memory | None) -> tuple[Tensor, Tensor] | None:
@@ -230,14 +237,20 @@ def refuse_unfit(model: Transformer, source: Sequence[int] | None) -> None:
         raise Refusal("generation.source", "this model writes about a source text, and none was given; give one of at least one token")
 
 
-def _boolean(mask: Mask | Tensor | None, length: int, device: torch.device) -> Tensor | None:
-    allowed = mask.build(length) if isinstance(mask, Mask) else mask
-    if allowed is not None and min(allowed.shape[-2:]) < length:
-        raise Refusal(
-            "generation.mask",
-            "the mask covers {rows} × {columns} positions, and generating up to {length} tokens needs {length} × {length}",
-            rows=allowed.shape[-2],
-            columns=allowed.shape[-1],
-            length=length,
-        )
-    return None if allowed is None else allowed.to(device)
+def _sights(mask: Mask | Plan | Tensor, model: Transformer, length: int) -> Sights:
+    """A mask for every layer, over so many positions. Raises `Refusal` for one that covers fewer."""
+    config, device = model.config, model.embed.token.weight.device
+    plan = Plan.of(mask) if isinstance(mask, Mask) else mask
+    built = plan.build(config.layers, config.attention.heads, length) if isinstance(plan, Plan) else plan
+    sights = (Sight(built),) * config.layers if isinstance(built, Tensor) else built
+    rows, columns = (min(sight.allowed.shape[axis] for sight in sights) for axis in (-2, -1))
+    if min(rows, columns) < length:
+        sentence = "the mask covers {rows} × {columns} positions, and generating up to {length} tokens needs {length} × {length}"
+        raise Refusal("generation.mask", sentence, rows=rows, columns=columns, length=length)
+    return _each(sights, lambda sight: Sight(sight.allowed.to(device), None if sight.added is None else sight.added.to(device)))
+
+
+def _each(sights: Sights, make: Callable[[Sight], Made]) -> tuple[Made, ...]:
+    """Something made of every layer's mask, once for layers that share it."""
+    made = {id(sight): make(sight) for sight in {id(sight): sight for sight in sights}.values()}
+    return tuple(made[id(sight)] for sight in sights)

@@ -16,7 +16,7 @@ from torch import Tensor
 from model.errors import Refusal
 from model.generation.choose import Choose, Chosen, Greedy, Picked, pick
 from model.generation.decoder import Decoder, Reading
-from model.layers.masks import Mask
+from model.layers.masks import Mask, Plan
 from model.transformer import Transformer
 
 GREEDY = Greedy()
@@ -68,7 +68,7 @@ class Writer:
         ids: Sequence[int] | Tensor,
         *,
         tokens: int | None = None,
-        mask: Mask | Tensor | None = None,
+        mask: Mask | Plan | Tensor | None = None,
         source: Sequence[int] | Tensor | None = None,
     ) -> None:
         self.model, self.prompt = model, checked(ids, model)
@@ -139,7 +139,7 @@ def generate(
     choose: Choose = GREEDY,
     tokens: int = 20,
     stop: int | None = None,
-    mask: Mask | Tensor | None = None,
+    mask: Mask | Plan | Tensor | None = None,
     picks: Mapping[int, int] = NOTHING,
     source: Sequence[int] | Tensor | None = None,
 ) -> Iterator[Step]:
