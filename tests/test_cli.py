@@ -21,6 +21,7 @@ from model.checkpoints import EMBEDDED, MASKED, TRANSLATOR, load, save
 from model.config import Attention, Config, Encoder, EncoderDecoder, PlainMlp, to_dict
 from model.cost import cache_bytes_per_token, flops_per_token, parameters
 from model.generation import generate
+from model.layers.masks import parse_plan
 from model.text import blanks
 from model.text.tokenizer import BLANK, Tokenizer
 from model.text.world import World
@@ -193,6 +194,13 @@ def test_a_blind_query_is_reported(cli) -> None:
     assert cli("mask", "causal & pad_left(1)", "--length", 3)["blind_rows"] == [0]
 
 
+def test_a_plan_is_written_out_with_what_it_adds_and_what_layers_have_of_their_own(cli) -> None:
+    told = cli("mask", "causal + alibi(2); L1.H0: window(1)", "--length", 3, "--heads", 2)
+    assert (told["pairs"], told["rows"], told["looks_ahead"]) == (6, ["100", "110", "111"], False)
+    assert told["added"] == pytest.approx([[0, -1 / 8, -1 / 4], [0, -1 / 128, -1 / 64]])
+    assert [(own["place"], own["mask"], own["rows"]) for own in told["own"]] == [("L1.H0", "window(1)", ["100", "010", "001"])]
+
+
 # ---------------------------------------------------------------- running a model
 
 
@@ -215,6 +223,15 @@ def test_a_trace_holds_the_arrays_of_the_pass(cli, checkpoint: Path, tmp_path: P
     np.testing.assert_allclose(arrays["decoder.blocks.1.attn.pattern"], trace.pattern(1), atol=1e-5)
     masked = torch.from_numpy(arrays["decoder.blocks.1.attn.masked"])
     np.testing.assert_allclose(masked.softmax(-1), arrays["decoder.blocks.1.attn.pattern"], atol=1e-6)
+
+
+def test_a_plan_masks_a_trace_and_what_is_written(cli, checkpoint: Path, tmp_path: Path) -> None:
+    plan, model = "causal; L1.H0: window(1); L0: causal + kerple(1,1)", load(checkpoint).model
+    cli("trace", "--ids", "7 1 2 9", "--checkpoint", checkpoint, "--site", "logits", "--mask", plan, "--out", tmp_path / "plan.npz")
+    built = parse_plan(plan).build(model.config.layers, model.config.attention.heads, 4)
+    np.testing.assert_allclose(np.load(tmp_path / "plan.npz")["logits"], Tracer(model).trace([7, 1, 2, 9], mask=built).logits, atol=1e-5)
+    told = cli("generate", "--ids", "7 1 2 9", "--tokens", 3, "--checkpoint", checkpoint, "--mask", plan)
+    assert [step["id"] for step in told["steps"]] == [step.id for step in generate(model, [7, 1, 2, 9], tokens=3, mask=parse_plan(plan))]
 
 
 def test_a_text_is_read_by_the_checkpoints_tokenizer(cli, checkpoint: Path, tmp_path: Path) -> None:

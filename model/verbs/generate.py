@@ -10,7 +10,7 @@ from model.checkpoints import DRAFT, EMBEDDED, MASKED, TRANSLATOR, Loaded, load
 from model.config import Encoder, EncoderDecoder
 from model.errors import Refusal
 from model.generation import ORDERS, Choose, Chosen, Fill, Greedy, Sample, fill_blanks, generate
-from model.layers.masks import parse
+from model.layers.masks import parse_plan
 from model.text.blanks import MARK
 from model.verbs import speculation
 from model.verbs.given import CHECKPOINT, add_checkpoint, add_source, add_text, located, read_ids, read_source
@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar=name[0].upper(), help=does)
     for name, (does, rest) in PENALTIES.items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=rest, metavar=name[0].upper(), help=does)
-    parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)"')
+    parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)" or "causal; L2.H3: causal & window(8)"')
     what = f"let a small model propose tokens: {CHECKPOINT} (without DIR: the one that comes with the embedded model)"
     parser.add_argument("--draft", type=Path, nargs="?", const=DRAFT, metavar="DIR", help=what)
     parser.add_argument("--ahead", type=int, metavar="N", help=f"how many it proposes before they are read (default: {AHEAD})")
@@ -189,7 +189,7 @@ def _draft(options: argparse.Namespace) -> Path | None:
 
 
 def _mask(options: argparse.Namespace):
-    return None if options.mask is None else parse(options.mask)
+    return None if options.mask is None else parse_plan(options.mask)
 
 
 def _choose(options: argparse.Namespace) -> Choose:

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from model.analysis.places import Where, sighted
 from model.checkpoints import load
 from model.errors import Refusal
-from model.layers.masks import parse
+from model.layers.masks import parse_plan
 from model.trace import EAGER, Tracer
 from model.verbs.given import add_checkpoint, add_source, add_text, located, read_ids, read_source
 from model.verbs.layout import columns
@@ -22,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     add_checkpoint(parser)
     parser.add_argument("--site", nargs="+", action="extend", metavar="PATTERN", help='sites to keep, such as "decoder.blocks.*.attn.pattern"')
-    parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)"')
+    parser.add_argument("--mask", metavar="SPEC", help='who may look at whom, such as "causal & window(8)" or "causal; L2.H3: causal & window(8)"')
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.npz", help="the file to write")
 
 
@@ -30,7 +31,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """The sites written with their shapes, and the file. Without `--site`, the T × T maps of a text above 256 tokens are left out."""
     loaded = load(located(options.checkpoint))
     ids, source = read_ids(options, loaded), read_source(options, loaded)
-    mask = None if options.mask is None else parse(options.mask).build(len(ids))
+    config = loaded.model.config
+    mask = None if options.mask is None else sighted(parse_plan(options.mask), config, Where(config.main), len(ids), len(ids))
     patterns = tuple(options.site or "*")
     spelled_out = options.site is not None or max(len(ids), len(source or ())) <= EAGER
     trace = Tracer(loaded.model).trace(ids, source=source, mask=mask, keep=patterns, maps="all" if spelled_out else "none")
