@@ -27,6 +27,7 @@ from model.config import Config
 from model.cost import parameters
 from model.errors import Refusal
 from model.generation import generate
+from model.generation.speculative import refuse_strangers
 from model.interventions import Comparison, Edit, Head, Output, Residual, compare, direction, follow, spell
 from model.interventions import Prompt as Given
 from model.interventions.passes import seen
@@ -38,6 +39,8 @@ EMBEDDED = Path(__file__).parents[1] / "model" / "embedded"
 """The decoder that ships; the others stand beside it, in folders of these names."""
 BESIDE = ("masked", "translator")
 NAME = "Vitrine"
+DRAFTED = f"{NAME} draft"
+"""The small decoder that proposes tokens to the one that ships."""
 MEGABYTE = 1_000_000
 Site = Head | Output | Residual
 """What may be patched from another text, layer by layer and token by token."""
@@ -181,6 +184,26 @@ def _shown(name: str) -> str:
 
 def _folder(name: str) -> Path:
     return EMBEDDED.with_name(name) if name else EMBEDDED
+
+
+@st.cache_resource(show_spinner=False)
+def _draft() -> Specimen | None:
+    folder = EMBEDDED.with_name("draft")
+    return specimen(checkpoints.load(folder), DRAFTED) if folder.is_dir() else None
+
+
+def drafts(target: Specimen) -> tuple[Specimen, ...]:
+    """The models that may propose tokens to `target`: the one that ships for it, those of this session that read as it does, and itself."""
+    known = filter(None, (_draft(), *_adopted().values()))
+    return *(own for own in known if own.id != target.id and _helps(target, own)), target
+
+
+def _helps(target: Specimen, draft: Specimen) -> bool:
+    try:
+        refuse_strangers(target.loaded, draft.loaded)
+    except Refusal:
+        return False
+    return True
 
 
 def embedded() -> Specimen:

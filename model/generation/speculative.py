@@ -230,8 +230,7 @@ class Speculator:
         """Up to `ahead` proposals, read in one pass and judged, and the target's own token. Raises `Refusal` when there is no room, or
         the logits are not numbers."""
         if not self.room:
-            sentence = "no room for another token: the text has all {longest} it may have; shorten the prompt"
-            raise Refusal("generation.full", sentence, longest=len(self.text))
+            raise _full(self)
         began, history = perf_counter(), tuple(self.text)
         drafts = self._propose(choose, ahead, stop)
         drafted = perf_counter()
@@ -303,7 +302,15 @@ def speculate(
     `stop`. What is written is distributed as if `target` had written it alone; where the choice is greedy it is the same text."""
     if ahead < 0:
         raise Refusal("speculative.ahead", "the draft proposes 0 tokens a round or more; got {given}", given=ahead)
-    return Speculator(target, draft, ids, tokens=tokens, source=source).follow(choose, ahead, stop)
+    speculator = Speculator(target, draft, ids, tokens=tokens, source=source)
+    if tokens and not speculator.room:
+        raise _full(speculator)
+    return speculator.follow(choose, ahead, stop)
+
+
+def _full(speculator: Speculator) -> Refusal:
+    longest = len(speculator.text)
+    return Refusal("generation.full", "no room for another token: the text has all {longest} it may have; shorten the prompt", longest=longest)
 
 
 def thrown(choose: Choose, position: int) -> float:

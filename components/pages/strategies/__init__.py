@@ -8,11 +8,11 @@ import streamlit as st
 
 from components import state
 from components.page import Page, Session
-from components.pages.strategies import beams, contrastive, filling
+from components.pages.strategies import beams, contrastive, filling, speculative
 from components.state import Field
 from model.config import Encoder
 
-SECTIONS: dict[str, Callable[[Session], None]] = {"beams": beams.section, "contrastive": contrastive.section}
+SECTIONS: dict[str, Callable[[Session], None]] = {"beams": beams.section, "contrastive": contrastive.section, "speculative": speculative.section}
 """The ways of a model that writes, as the reader is offered them."""
 WAY: Field[str] = state.option("b.way", "beams", tuple(SECTIONS))
 
@@ -30,4 +30,4 @@ def render(session: Session) -> None:
     SECTIONS[state.get(WAY)](session)
 
 
-PAGE = Page("strategies", render, (WAY, *beams.FIELDS, *contrastive.FIELDS, *filling.FIELDS))
+PAGE = Page("strategies", render, (WAY, *beams.FIELDS, *contrastive.FIELDS, *filling.FIELDS, *speculative.FIELDS))

@@ -1,0 +1,64 @@
+"""A rule tried many times: how often it wrote each token, beside the target's probability and the draft's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from components.i18n import Words
+from components.theme import DIVERGING, SEQUENTIAL, Palette, colour
+from model.generation.agreement import Trial
+from model.generation.choose import Numbers
+
+MOST = 10
+"""Tokens that the chart has room for."""
+
+
+def likeliest(trial: Trial, q: Numbers, most: int | None = None) -> list[int]:
+    """The tokens that any of the three gives a share, the target's likeliest first."""
+    ranked = np.argsort(-(trial.p + 1e-9 * q), kind="stable")
+    found = [int(id) for id in ranked if trial.p[id] > 0 or q[id] > 0 or trial.counts[id] > 0]
+    return found[:most]
+
+
+def figure(words: Words, palette: Palette, layout: dict[str, Any], trial: Trial, q: Numbers, piece: Callable[[int], str]) -> go.Figure:
+    """Three bars a token; on the written one, how far chance alone moves it in 95 tries of 100."""
+    ids = likeliest(trial, q, MOST)
+    names = [f"{place + 1} · {piece(id)}" for place, id in enumerate(ids)]
+    shares, p = trial.counts / trial.times, trial.p
+    spread = 1.96 * np.sqrt(p * (1 - p) / trial.times)
+    bars = (("draft", q, colour(DIVERGING, 0.5)), ("target", p, colour(SEQUENTIAL, 0.62)), ("written", shares, palette.accent))
+    chart = go.Figure(
+        [
+            go.Bar(
+                name=words(f"strategies.drafts.trial.{name}"),
+                x=names,
+                y=[float(values[id]) for id in ids],
+                marker_color=ink,
+                error_y={"type": "data", "array": [float(spread[id]) for id in ids], "color": palette.glow} if name == "target" else None,
+            )
+            for name, values, ink in bars
+        ]
+    )
+    chart.update_layout(layout, height=300, barmode="group", bargap=0.25)
+    chart.update_yaxes(tickformat=".0%", rangemode="tozero", fixedrange=True)
+    chart.update_xaxes(fixedrange=True)
+    return chart
+
+
+def table(words: Words, trial: Trial, q: Numbers, piece: Callable[[int], str]) -> pd.DataFrame:
+    """Every token that the draft, the target or the rule gives a share."""
+    ids = likeliest(trial, q)
+    columns: dict[str, list[Any]] = {
+        "token": [piece(id) for id in ids],
+        "id": ids,
+        "draft": [float(q[id]) for id in ids],
+        "target": [float(trial.p[id]) for id in ids],
+        "due": [float(trial.times * trial.p[id]) for id in ids],
+        "counted": [int(trial.counts[id]) for id in ids],
+    }
+    return pd.DataFrame({words(f"strategies.drafts.trial.{name}"): values for name, values in columns.items()})
