@@ -10,10 +10,11 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from components.i18n import Words
-from components.theme import DIVERGING, SEQUENTIAL, Palette, colour
+from components.theme import DARK
 from model.generation.agreement import Trial
 from model.generation.choose import Numbers
 
+DRAFT, TARGET = "#7FD6B4", "#8C86A0"
 MOST = 10
 """Tokens that the chart has room for."""
 
@@ -25,13 +26,13 @@ def likeliest(trial: Trial, q: Numbers, most: int | None = None) -> list[int]:
     return found[:most]
 
 
-def figure(words: Words, palette: Palette, layout: dict[str, Any], trial: Trial, q: Numbers, piece: Callable[[int], str]) -> go.Figure:
+def figure(words: Words, layout: dict[str, Any], trial: Trial, q: Numbers, piece: Callable[[int], str]) -> go.Figure:
     """Three bars a token; on the written one, how far chance alone moves it in 95 tries of 100."""
     ids = likeliest(trial, q, MOST)
     names = [f"{place + 1} · {piece(id)}" for place, id in enumerate(ids)]
     shares, p = trial.counts / trial.times, trial.p
     spread = 1.96 * np.sqrt(p * (1 - p) / trial.times)
-    bars = (("draft", q, colour(DIVERGING, 0.5)), ("target", p, colour(SEQUENTIAL, 0.62)), ("written", shares, palette.accent))
+    bars = (("draft", q, DRAFT), ("target", p, TARGET), ("written", shares, DARK.accent))
     chart = go.Figure(
         [
             go.Bar(
@@ -39,7 +40,7 @@ def figure(words: Words, palette: Palette, layout: dict[str, Any], trial: Trial,
                 x=names,
                 y=[float(values[id]) for id in ids],
                 marker_color=ink,
-                error_y={"type": "data", "array": [float(spread[id]) for id in ids], "color": palette.glow} if name == "target" else None,
+                error_y={"type": "data", "array": [float(spread[id]) for id in ids], "color": DARK.glow} if name == "target" else None,
             )
             for name, values, ink in bars
         ]

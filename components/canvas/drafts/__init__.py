@@ -23,8 +23,8 @@ from model.generation.agreement import proof
 
 HERE = Path(__file__).parent
 Kind = Literal["propose", "read", "judge", "add"]
-BARS = 8
-"""Tokens of the vocabulary whose shares are drawn; the others are one bar together."""
+BARS, LEAST = 8, 0.001
+"""So many tokens' shares are drawn at most, and none below this; the others are one bar together."""
 TAIL = 24
 """Tokens of the prompt that are shown before the new ones."""
 SAID = (
@@ -48,10 +48,14 @@ SAID = (
     "read_one",
     "read_many",
     "read_none",
-    "judge_all",
+    "judge_all_one",
+    "judge_all_many",
+    "judge_same_one",
+    "judge_same_many",
     "judge_rejected",
     "judge_never",
-    "unread",
+    "unread_one",
+    "unread_many",
     "add_correction",
     "add_bonus",
     "add_full",
@@ -146,7 +150,7 @@ def _proof(words: Words, verdict: Verdict, also: tuple[int, ...], shown: Callabl
     """The shares of the likeliest tokens and of the others together: q, p, what is kept and what is replaced."""
     found = proof(verdict.p, verdict.draft.q)
     likely = np.argsort(-np.maximum(found.p, found.q), kind="stable")[:BARS]
-    named = list(dict.fromkeys([*(int(id) for id in likely if max(found.p[id], found.q[id]) > 0), verdict.draft.id, *also]))
+    named = list(dict.fromkeys([*(int(id) for id in likely if max(found.p[id], found.q[id]) >= LEAST), verdict.draft.id, *also]))
     rest = np.ones(len(found.p), bool)
     rest[named] = False
     planes = (found.q, found.p, found.kept, found.replaced)
@@ -154,7 +158,7 @@ def _proof(words: Words, verdict: Verdict, also: tuple[int, ...], shown: Callabl
         "rows": [[shown(id), *(float(plane[id]) for plane in planes)] for id in named],
         "rest": [int(rest.sum()), *(float(plane[rest].sum()) for plane in planes)],
         "proposed": named.index(verdict.draft.id),
-        "error": words("strategies.drafts.error", count=words.number(len(found.p)), error=f"{found.error:.0e}".replace("-", "−")),
+        "error": words("strategies.drafts.error", count=words.number(len(found.p)), error=words.number(found.error)),
     }
 
 

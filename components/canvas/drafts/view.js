@@ -232,10 +232,10 @@ class Drafts {
 
   judge({drafts}, words, language) {
     const judged = drafts.filter(draft => draft.verdict), last = judged.at(-1);
-    if (last.verdict.accepted) return fill(words.judge_all, {count: judged.length});
+    if (last.verdict.accepted) return this.counted(this.header.drawn ? "judge_all" : "judge_same", judged.length, {}, words);
     const told = {kept: judged.length - 1, count: drafts.length, token: last.piece, q: percent(last.q, language), p: percent(last.verdict.p, language)};
     const drawn = {chance: percent(last.verdict.chance, language), die: this.number(last.verdict.die, 3), share: this.number(last.verdict.chance, 3)};
-    const left = drafts.length - judged.length, behind = left ? ` ${fill(words.unread, {count: left})}` : "";
+    const left = drafts.length - judged.length, behind = left ? ` ${this.counted("unread", left, {}, words)}` : "";
     return fill(last.verdict.chance > 0 ? words.judge_rejected : words.judge_never, {...told, ...drawn}) + behind;
   }
 
@@ -298,7 +298,7 @@ class Drafts {
 
   recall() {
     const {rounds, words, stages} = this.header, {round: now, done} = this.here;
-    const past = rounds.map((round, number) => [round, number]).filter(([, number]) => this.done(number) === 4 || (number < now));
+    const past = rounds.map((round, number) => [round, number]).filter(([round, number]) => this.done(number) >= (round.added ? 4 : 3));
     this.list.hidden = !past.length;
     const lines = past.map(([round, number]) => {
       const pieces = round.drafts.map(draft => make("span", this.fate(draft, 4), draft.piece));

@@ -83,13 +83,13 @@ def section(session: Session) -> None:
 def _controls(session: Session, found: Sequence[Specimen]) -> None:
     words = session.words
     slider = lambda name, field, low, high, step: st.slider(  # noqa: E731
-        words(f"strategies.drafts.{name}"), low, high, step=step, width=190, help=words(f"strategies.drafts.{name}_help"), **state.bind(field)
+        words(f"strategies.drafts.{name}"), low, high, step=step, width=150, help=words(f"strategies.drafts.{name}_help"), **state.bind(field)
     )
-    with st.container(key="drafts-controls", horizontal=True, gap="large", vertical_alignment="bottom"):
+    with st.container(key="drafts-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
         names = {own.id: words("strategies.drafts.itself") if own is session.specimen else own.name for own in found}
         chosen = _draft(found).id
         help = words("strategies.drafts.helper_help")
-        st.selectbox(words("strategies.drafts.helper"), [*names], format_func=names.get, width=230, help=help, **state.bind(HELPER, shown=chosen))
+        st.selectbox(words("strategies.drafts.helper"), [*names], format_func=names.get, width=200, help=help, **state.bind(HELPER, shown=chosen))
         slider("ahead", AHEAD, 1, 8, 1)
         slider("heat", HEAT, 0.0, 2.0, 0.05)
         slider("k", TOP_K, 0, 100, 1)
@@ -217,7 +217,7 @@ def _tried(session: Session, told: Told) -> None:
         return
     tried = trial(verdict.p, verdict.draft.q, times=TIMES)
     shown = lambda id: visible(prompt.predicted(words, session.specimen, id))  # noqa: E731
-    chart = figures.figure(words, session.palette, layout(session), tried, verdict.draft.q, shown)
+    chart = figures.figure(words, layout(session), tried, verdict.draft.q, shown)
     draw = lambda: st.plotly_chart(chart, theme=None, key="drafts-trial", config={"displayModeBar": False})  # noqa: E731
     exhibit(session, "trial", draw, _tried_in_words(session, tried), lambda: figures.table(words, tried, verdict.draft.q, shown))
 
