@@ -19,7 +19,6 @@ from components.controls import prompt
 from components.figures import drafting as figures
 from components.page import Session, block, exhibit, layout, note
 from components.pages.strategies.onward import door
-from model.config import Encoder
 from model.generation import Choose, Greedy, Round, Sample, Tally, Verdict, speculate, tally
 from model.generation.agreement import Trial, trial
 from model.generation.duel import Duel, duel
@@ -63,9 +62,6 @@ class Told:
 def section(session: Session) -> None:
     """The dials, the story round by round, whether the distribution is the same, and how long it takes."""
     words = session.words
-    if isinstance(session.specimen.config.form, Encoder):
-        note(session, words("strategies.drafts.encoder"))
-        return
     found = compute.drafts(session.specimen)
     if len(found) == 1:
         note(session, words(f"strategies.drafts.alone_{'source' if session.prompt.source else 'text'}"))
@@ -89,7 +85,7 @@ def _controls(session: Session, found: Sequence[Specimen]) -> None:
         names = {own.id: words("strategies.drafts.itself") if own is session.specimen else own.name for own in found}
         chosen = _draft(found).id
         help = words("strategies.drafts.helper_help")
-        st.selectbox(words("strategies.drafts.helper"), [*names], format_func=names.get, width=200, help=help, **state.bind(HELPER, shown=chosen))
+        st.selectbox(words("strategies.drafts.helper"), [*names], format_func=names.__getitem__, width=200, help=help, **state.bind(HELPER, shown=chosen))
         slider("ahead", AHEAD, 1, 8, 1)
         slider("heat", HEAT, 0.0, 2.0, 0.05)
         slider("k", TOP_K, 0, 100, 1)
@@ -170,7 +166,7 @@ def _table(session: Session, told: Told) -> pd.DataFrame:
     """Every token that was proposed or added, round by round."""
     lines = list(_lines(session, told))
     names = ("round", "id", "q", "p", "die", "fate")
-    columns = dict(zip(names, map(list, zip(*lines, strict=True)), strict=True)) if lines else {name: [] for name in names}
+    columns: dict[str, list[Any]] = {name: [line[place] for line in lines] for place, name in enumerate(names)}
     columns["token"] = [visible(prompt.predicted(session.words, session.specimen, id)) for id in columns["id"]]
     ordered = ("round", "token", *names[1:])
     return pd.DataFrame({session.words(f"strategies.drafts.table.{name}"): columns[name] for name in ordered})
