@@ -9,10 +9,10 @@ from typing import Any
 from model.checkpoints import DRAFT, EMBEDDED, MASKED, TRANSLATOR, Loaded, load
 from model.config import Encoder, EncoderDecoder
 from model.errors import Refusal
-from model.generation import ORDERS, Choose, Chosen, Fill, Greedy, Sample, fill_blanks, generate
+from model.generation import WAYS, Choose, Chosen, Fill, Greedy, Sample, fill_blanks, filled, generate
 from model.layers.masks import parse_plan
 from model.text.blanks import MARK
-from model.verbs import speculation
+from model.verbs import searching, speculation
 from model.verbs.given import CHECKPOINT, add_checkpoint, add_source, add_text, located, read_ids, read_source
 from model.verbs.layout import columns
 
@@ -29,7 +29,7 @@ PENALTIES = {
     "frequency_penalty": ("take this off a token's logit for each time it occurred", 0.0),
     "presence_penalty": ("take this off the logit of a token that occurred at all", 0.0),
 }
-TOKENS, OTHERS, AHEAD = 20, 3, 4
+TOKENS, OTHERS, AHEAD, ROUNDS = 20, 3, 4, 4
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +47,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = f"let a small model propose tokens: {CHECKPOINT} (without DIR: the one that comes with the embedded model)"
     parser.add_argument("--draft", type=Path, nargs="?", const=DRAFT, metavar="DIR", help=what)
     parser.add_argument("--ahead", type=int, metavar="N", help=f"how many it proposes before they are read (default: {AHEAD})")
+    searching.add_arguments(parser)
     parser.add_argument("--stop", action="store_true", help="end where the document ends")
-    parser.add_argument("--order", choices=ORDERS, help="which blank is filled first: the surest guess (default), or from the left")
+    what = "how blanks are filled: the surest guess first (default), from the left, all at once, or in rounds that take back the least sure"
+    parser.add_argument("--order", choices=WAYS, help=what)
+    parser.add_argument("--rounds", type=int, metavar="R", help=f"how many rounds at most (default: {ROUNDS})")
     parser.add_argument("--blank", type=int, metavar="ID", help="the token that stands for a blank, where there is no tokenizer to say so")
 
 
@@ -72,10 +75,15 @@ def fitting(options: argparse.Namespace) -> Path:
 
 
 def table(result: dict[str, Any]) -> str:
-    """The text, then a row a token; a row a proposal where there was a draft."""
+    """The text, then a row a token; a row a proposal where there was a draft, a row a text or a candidate where there was a search."""
+    if "found" in result or "trials" in result:
+        return f"{result['text']}\n\n{searching.table(result)}"
     if "rounds" in result:
         return f"{result['text']}\n\n{speculation.table(result)}"
     steps, blanks = result["steps"], "place" in next(iter(result["steps"]), ())
+    if blanks and "pass" in result["steps"][0]:
+        rows = ((step["pass"], step["place"], step["piece"], f"{step['probability']:.1%}", step["id"]) for step in result["steps"])
+        return f"{result['text']}\n\n{columns(('pass', 'place', 'token', 'probability', 'id'), rows)}"
     head = ("token", "probability", "rank", "id", *(("place", "or") if blanks else ()))
     rows = ((step["piece"], f"{step['probability']:.1%}", step["rank"], step["id"], *_further(step)) for step in steps)
     return f"{result['text']}\n\n{columns(head, rows)}"
@@ -91,9 +99,11 @@ def _further(step: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _continued(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
-    _refuse(options, loaded, "order", "blank", "source", "source_ids")
+    _refuse(options, loaded, "order", "rounds", "blank", "source", "source_ids")
     ids = given(options, loaded)
     end = loaded.marks.stop if options.stop else None
+    if searching.wanted(options):
+        return _searched(options, loaded, ids, _count(options, TOKENS), end)
     if _draft(options) is not None:
         return _speculated(options, loaded, ids, _count(options, TOKENS), end)
     steps = list(generate(loaded.model, ids, choose=_choose(options), tokens=_count(options, TOKENS), stop=end, mask=_mask(options)))
@@ -102,15 +112,28 @@ def _continued(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
 
 def _translated(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     """What was written about the source: its end and what it began with are no part of the text."""
-    _refuse(options, loaded, "order", "blank")
+    _refuse(options, loaded, "order", "rounds", "blank")
     source = read_source(options, loaded)
     ids = begun(options, loaded)
     count = _count(options, loaded.model.config.context)
+    if searching.wanted(options):
+        return _searched(options, loaded, ids, count, loaded.marks.stop, source)
     if _draft(options) is not None:
         return _speculated(options, loaded, ids, count, loaded.marks.stop, source)
     steps = list(generate(loaded.model, ids, choose=_choose(options), tokens=count, stop=loaded.marks.stop, mask=_mask(options), source=source))
     written = [step.id for step in steps if step.id != loaded.marks.stop]
     return {"text": _text([*ids, *written], loaded), "steps": [_told(step, loaded) for step in steps]}
+
+
+def _searched(
+    options: argparse.Namespace, loaded: Loaded, ids: list[int], tokens: int, end: int | None, source: list[int] | None = None
+) -> dict[str, Any]:
+    """What a search found, all that it weighed, and each token as if the model had been handed it."""
+    given: dict[str, Any] = {"tokens": tokens, "stop": end, "source": source}
+    written, told = searching.search(options, loaded.model, ids, **given, piece=lambda id: _piece(id, loaded))
+    steps = list(generate(loaded.model, ids, tokens=len(written), picks=dict(enumerate(written)), source=source))
+    closing = end if isinstance(loaded.model.config.form, EncoderDecoder) else None
+    return {"text": _text([*ids, *(id for id in written if id != closing)], loaded), "steps": [_told(step, loaded) for step in steps], **told}
 
 
 def _speculated(
@@ -129,16 +152,30 @@ def _speculated(
 
 def _filled(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     """The text with its blanks filled, and each filling with the likeliest other ones."""
-    _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids", "draft", "ahead")
+    _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids", "draft", "ahead", "beams", "contrastive")
     ids, blank = given(options, loaded), options.blank
     if blank is None and loaded.tokenizer is not None:
         blank = loaded.tokenizer.blank
     if blank is None:
         raise Refusal("verbs.blank", "this checkpoint has no token of its own for a blank; name its id with --blank")
+    if options.order in ("once", "rounds"):
+        return _filled_together(options, loaded, ids, blank)
     steps = list(fill_blanks(loaded.model, ids, blank, _choose(options), options.order or "surest"))
-    filled = {step.place: step.id for step in steps}
-    text = _text([filled.get(place, id) for place, id in enumerate(ids)], loaded)
+    put = {step.place: step.id for step in steps}
+    text = _text([put.get(place, id) for place, id in enumerate(ids)], loaded)
     return {"text": text, "steps": [_told(step, loaded) | _beside(step, loaded) for step in steps]}
+
+
+def _filled_together(options: argparse.Namespace, loaded: Loaded, ids: list[int], blank: int) -> dict[str, Any]:
+    """The text with its blanks filled all at once, or in rounds; each filling with the pass that made it."""
+    found = filled(loaded.model, ids, blank, options.order, rounds=ROUNDS if options.rounds is None else options.rounds)
+    text = _text([found.last[place].id if place in found.last else id for place, id in enumerate(ids)], loaded)
+    steps = [
+        {"id": put.id, "piece": _piece(put.id, loaded), "probability": put.probability, "place": put.place, "pass": number}
+        for number, puts in enumerate(found.passes)
+        for put in puts
+    ]
+    return {"text": text, "steps": steps, "log_probability": found.log_probability, "pseudo_log_likelihood": found.pseudo}
 
 
 # ---------------------------------------------------------------- what was given
