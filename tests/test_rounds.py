@@ -14,7 +14,7 @@ from model.transformer import Transformer
 
 torch.set_num_threads(1)
 BLANK = 0
-TEXT = (5, BLANK, 7, BLANK, BLANK, 9, BLANK, 3, BLANK)
+TEXT: tuple[int, ...] = (5, BLANK, 7, BLANK, BLANK, 9, BLANK, 3, BLANK)
 PLACES = [place for place, id in enumerate(TEXT) if id == BLANK]
 
 
@@ -34,7 +34,8 @@ def logs(model: Transformer, text: list[int], place: int) -> torch.Tensor:
 
 
 def test_rounds_are_mask_predict_written_out(model: Transformer) -> None:
-    rounds, text, sure = 3, list(TEXT), {}
+    rounds, text = 3, list(TEXT)
+    sure: dict[int, float] = {}
     passes = list(mask_predict(model, TEXT, BLANK, rounds=rounds))
     still = list(PLACES)
     for number, puts in enumerate(passes, start=1):
