@@ -22,7 +22,10 @@ from components.canvas.timeline import Cache, Scene, Token
 from components.controls import prompt
 from components.i18n import LANGUAGES, Words
 from components.page import Session
-from components.pages import generation
+from components.pages.generation.following import distribution_table
+from components.pages.generation.looking import gaze_table, looked_in_words
+from components.pages.generation.pieces import pieces
+from components.pages.generation.player import ended
 from components.writing import AT, COUNT, LONGEST, PICKS, SEED, STOP, WARM, Continued, act, branch, throw_again, toggle, turn
 from components.writing import line_of as any_line_of
 from model import checkpoints
@@ -287,7 +290,7 @@ def test_the_text_ends_when_the_context_is_full_and_says_so(session: Session) ->
     act(line, "step", 0)
     assert line.over
     assert line.moment().pattern.shape == (2, 2, 40)
-    assert "context of 40 tokens is full" in generation._ended(session, line)
+    assert "context of 40 tokens is full" in ended(session, line)
 
 
 # ---------------------------------------------------------------- what comes from the browser
@@ -360,7 +363,7 @@ def test_the_reading_names_the_sink_apart_and_the_strongest_gaze(session: Sessio
     pattern[..., 0] = 0.9
     pattern[..., 2] = 0.1
     pattern[1, 0] = [0.2, 0.7, 0.1]
-    said = generation._looked_in_words(session, Gaze(pattern, ("⟨begin⟩", " The", " sky"), "r"))
+    said = looked_in_words(session, Gaze(pattern, ("⟨begin⟩", " The", " sky"), "r"))
     assert "“sky” looks on average most at “⟨begin⟩” (72\u202f%)" in said
     assert "falls on “The”: 70\u202f%, from head 1 of layer 2" in said
 
@@ -369,9 +372,9 @@ def test_tables_hold_every_number_once(session: Session) -> None:
     state.put(STOP, False)
     line = line_of(session)
     now = line.moment()
-    table = generation._distribution_table(session, now, line.dials)
+    table = distribution_table(session, now, line.dials)
     assert len(table) == len(now.logits)
     np.testing.assert_allclose(table[[column for column in table if column.startswith("after")]].sum(), 1)
-    gazed = generation._gaze_table(session, Gaze(now.pattern, generation.pieces(session, line.ids), "r"))
+    gazed = gaze_table(session, Gaze(now.pattern, pieces(session, line.ids), "r"))
     assert len(gazed) == now.pattern.size
     assert gazed["weight"].to_numpy().sum() == pytest.approx(4)

@@ -20,7 +20,8 @@ from components.controls import prompt
 from components.controls.prompt import TARGET, TEXT
 from components.i18n import Words
 from components.page import Session
-from components.pages import generation
+from components.pages.generation.pieces import pieces
+from components.pages.generation.player import ended, filled_in_words, heard, parts, steps_table
 from components.writing import AT, COUNT, FILLS, ORDER, STOP, Continued, Filled, act, branch, line_of, throw_again, toggle, turn
 from model import checkpoints
 from model.config import Attention, Config, Encoder, EncoderDecoder, Form, Learned, PlainMlp
@@ -163,7 +164,7 @@ def test_a_target_given_by_the_reader_is_gone_on_from(house: Callable[[str], Non
     house("translator")
     session, line = continued(SOURCE, "o barco")
     assert line.writer.prompt == session.prompt.given == (0, *Tokenizer.for_world().ids("o barco"))
-    assert list(generation._parts(session, line))[:3] == ["⟨begin⟩", *Tokenizer.for_world().encode("o barco").pieces]
+    assert list(parts(session, line))[:3] == ["⟨begin⟩", *Tokenizer.for_world().encode("o barco").pieces]
 
 
 def test_another_source_begins_anew(translation: tuple[Session, Continued]) -> None:
@@ -178,7 +179,7 @@ def test_what_was_written_can_be_made_the_source(translation: tuple[Session, Con
     session, line = translation
     state.put(TARGET, "something else")
     written = Tokenizer.for_world().decode([step.id for step in line.steps if step.id != line.end])
-    generation._act(session, line, "swap", 0)
+    heard(session, line, "swap", 0)
     assert line.left
     assert (state.get(TEXT), state.get(TARGET)) == (written, "")
 
@@ -190,7 +191,7 @@ def test_where_the_model_ends_is_said(house: Callable[[str], None]) -> None:
     assert line.end == 0
     branch(line, 0)
     assert line.over
-    assert generation._ended(session, line) == EN("generation.ended.source")
+    assert ended(session, line) == EN("generation.ended.source")
 
 
 # ---------------------------------------------------------------- blanks
@@ -272,7 +273,7 @@ def test_stepping_fills_going_back_opens_again(filling: tuple[Session, Filled]) 
         assert (line.at, state.get(AT)) == (number, number)
         assert line.ids[ahead[number - 1][0]] == ahead[number - 1][1]
     assert line.over
-    assert generation._ended(session, line) == EN("generation.ended.blanks")
+    assert ended(session, line) == EN("generation.ended.blanks")
     act(line, "step", 0)
     act(line, "back", 0)
     assert (fillings(line), line.at) == (ahead, 2)
@@ -335,11 +336,11 @@ def test_at_the_end_the_last_filling_is_explained(filling: tuple[Session, Filled
     now, step = line.moment(), line.steps[2]
     assert (now.written, now.place) == (step.id, step.place)
     np.testing.assert_array_equal(now.pattern, step.pattern)
-    assert generation.pieces(session, line.seen)[step.place].strip() == "___"
-    assert "only blank left" in generation._filled_in_words(session, line)
+    assert pieces(session, line.seen)[step.place].strip() == "___"
+    assert "only blank left" in filled_in_words(session, line)
     branch(line, 9)
     assert line.steps[2] is step
-    table = generation._steps_table(session, line)
+    table = steps_table(session, line)
     assert table["position"].tolist() == [place + 1 for place, _ in fillings(line)]
 
 

@@ -1,0 +1,46 @@
+"""Generation: the text growing token by token, a source being translated, or blanks being filled; the distribution each token came
+from, and where the model looked to choose it.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from components.page import Page, Session, block, note
+from components.pages.generation.following import next_token
+from components.pages.generation.looking import looked, looked_across
+from components.pages.generation.player import played
+from components.writing import FIELDS, line_of
+from model.config import Decoder, Encoder
+
+
+def render(session: Session) -> None:
+    """The page: one paragraph, the player, and what lies behind the next token."""
+    form = session.specimen.config.form
+    st.title(session.words("generation.title"))
+    st.markdown(session.words("generation.lead" if isinstance(form, Decoder) else f"generation.lead_{type(form).__name__.lower()}"))
+    if isinstance(form, Encoder) and not session.prompt.blanks:
+        spelled = session.specimen.loaded.tokenizer is not None and session.specimen.tokenizer.blank is not None
+        note(session, session.words("generation.no_blank" if spelled else "generation.no_blank_token"))
+        return
+    stage(session)
+
+
+@block
+def stage(session: Session) -> None:
+    """Everything that depends on the text and the cursor."""
+    line = line_of(session)
+    if line.left:
+        st.rerun()
+    now = line.moment()
+    played(session, line, now)
+    left, right = st.columns([17, 10], gap="medium")
+    with left:
+        next_token(session, line, now)
+    with right:
+        if now.crossed.size:
+            looked_across(session, line, now)
+        looked(session, line, now)
+
+
+PAGE = Page("generation", render, FIELDS)
