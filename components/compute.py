@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import streamlit as st
 import torch
 
@@ -26,7 +27,7 @@ from model.checkpoints import Loaded
 from model.config import Config
 from model.cost import parameters
 from model.errors import Refusal
-from model.generation import generate
+from model.generation import Continuation, continuation, generate
 from model.generation.speculative import refuse_strangers
 from model.interventions import Comparison, Edit, Head, Output, Residual, compare, direction, follow, spell
 from model.interventions import Prompt as Given
@@ -329,6 +330,19 @@ def decoded(name: str, specimen: Specimen, *key: Hashable, make: Callable[[], An
     """What a way of decoding, called `name`, wrote in this `specimen`, all its steps; the same for every reader who asks with the same
     `key`. Shared: nobody writes into it. At most 64 are kept."""
     return _decodings().get((name, specimen.id, *key), make)
+
+
+def scored(specimen: Specimen, prompt: Sequence[int], ids: Sequence[int], source: Sequence[int] = ()) -> Continuation:
+    """What the model makes of new tokens after a prompt, in one pass over all of them. Shared: nobody writes into it."""
+    prompt, ids, source = tuple(prompt), tuple(ids), tuple(source)
+
+    def make() -> bytes:
+        found = continuation(specimen.loaded.model, prompt, ids, source or None)
+        return found.nats.astype("<f8").tobytes() + found.rank.astype("<i8").tobytes()
+
+    kept = packed("compute.scored", specimen.id, prompt, ids, source, make=make)
+    nats, rank = np.frombuffer(kept, "<f8", len(ids)), np.frombuffer(kept, "<i8", len(ids), 8 * len(ids))
+    return Continuation(ids, nats, rank)
 
 
 def packed(name: str, *key: Hashable, make: Callable[[], bytes]) -> bytes:

@@ -22,7 +22,7 @@ from components.page import Session
 from components.state import Field
 from model.config import Decoder, Encoder
 from model.errors import Refusal
-from model.generation import ORDERS, Choose, Chosen, Fill, Filler, Guesses, Order, Picked, Step, Writer, held, otherwise, rows
+from model.generation import ORDERS, Choose, Chosen, Continuation, Fill, Filler, Guesses, Order, Picked, Step, Writer, held, otherwise, rows
 
 FIRST = 12  # steps that stand ahead of a new text's cursor
 AHEAD = 24  # steps that are written again at most when something changes before them
@@ -163,6 +163,12 @@ class Line(ABC):
         if turned["temperature"] is None:
             turned["temperature"] = self.usual
         return Dials(**turned)
+
+    @property
+    def course(self) -> Continuation:
+        """What the model makes of every step, as each was chosen."""
+        nats, rank = ([getattr(step, name) for step in self.steps] for name in ("log_probability", "rank"))
+        return Continuation(ids_of(self), np.array(nats, np.float64), np.array(rank, np.int64))
 
     @property
     def over(self) -> bool:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import streamlit as st
 
 from components import branches, compute, state, theme
 from components.branches import BRANCHES, LONGEST, MOST, Branch
+from components.canvas import branches as canvas
 from components.controls import prompt
 from components.i18n import Words
 from components.page import Session
+from components.pages.generation.beside import branches_again, branches_in_words, branches_table, difference, scene
 from components.writing import AT, COUNT, PICKS, STOP, Continued, act, branch, ids_of, line_of, throw_again, turn, visit
 from model import checkpoints
 from model.config import Attention, Config, PlainMlp
 from model.errors import Refusal
+from model.generation import Continuation
 from model.text.tokenizer import Tokenizer
 from model.transformer import Transformer
 
+Parted = tuple[Continued, dict[Branch, Continuation]]
 EN, OWNER = Words("en"), ("model", (1, 2), ())
 
 
@@ -165,3 +170,60 @@ def test_what_another_page_keeps_stands_beside_the_text(session: Session) -> Non
     assert [each.ids for each in branches.of(line.key)] == [(3, 4, 5)]
     visit(line, Branch((3, 4, 5)).key)
     assert ids_of(line) == (3, 4, 5)
+
+
+# ---------------------------------------------------------------- side by side
+
+
+@pytest.fixture
+def parted(session: Session) -> Parted:
+    """A text with two branches, which part from it at tokens 3 and 5."""
+    line = line_of(session)
+    assert isinstance(line, Continued)
+    for place in (4, 2):
+        act(line, "go", place)
+        branch(line, 9 + place)
+    return line, {each: compute.scored(session.specimen, line.writer.prompt, each.ids) for each in branches.of(line.key)}
+
+
+def test_rows_stand_under_one_another_from_where_the_first_branch_parts(session: Session, parted: Parted) -> None:
+    line, found = parted
+    shown = scene(session, line, line.course, found)
+    assert (shown.first, [row.parting for row in shown.rows]) == (3, [None, 0, 0])
+    assert [row.key for row in shown.rows] == [None, *(each.key for each in found)]
+    steps = line.steps[2:]
+    assert shown.rows[0].shares == pytest.approx([step.probability for step in steps])
+    assert shown.rows[0].figures[0].startswith("−")
+    assert shown.rows[1].told.startswith("Parts at token 3: ")
+    drawn = canvas.layout(EN, shown)
+    assert all(len(row["pieces"]) == len(row["shares"]) == len(line.steps) - 2 for row in drawn["rows"])
+
+
+def test_what_parts_later_is_shown_from_the_first_parting_on(session: Session) -> None:
+    line = line_of(session)
+    assert isinstance(line, Continued)
+    own = ids_of(line)
+    for ids in ((*own[:5], 7), own[:3], (*own, 8)):
+        branches.keep(line.key, ids)
+    found = {each: compute.scored(session.specimen, line.writer.prompt, each.ids) for each in branches.of(line.key)}
+    shown = scene(session, line, line.course, found)
+    assert [difference(session, line.course, each).split()[0] for each in found.values()] == ["Goes", "Parts"]
+    assert (shown.first, [row.parting for row in shown.rows]) == (6, [None, 7, 0])
+    assert [each.ids for each in branches.of(line.key)] == [(*own, 8), (*own[:5], 7)]
+
+
+def test_a_notebook_finds_the_numbers_of_the_branches_again(session: Session, parted: Parted) -> None:
+    line, found = parted
+    given: dict[str, Any] = {"model": session.specimen.loaded.model, "source": []}
+    exec(branches_again(line, found), given)
+    table = branches_table(session, line.course, found)
+    for name, values in given["numbers"].items():
+        np.testing.assert_allclose(values, table[EN(f"generation.table.{name}")].to_numpy(float), rtol=1e-4, atol=1e-4)
+    assert "perplexity" in branches_in_words(session, line.course, found)
+
+
+@pytest.mark.parametrize("sent", [None, {}, {"act": "visit"}, {"act": "fly", "key": 3}, {"act": "drop", "key": 4}, {"act": "pin", "key": True}])
+def test_only_branches_on_show_are_heard_of(sent: Any) -> None:
+    assert canvas.received({"act": "pin", "key": 3}, [1, 3]) == ("pin", 3)
+    with pytest.raises(Refusal):
+        canvas.received(sent, [1, 3])

@@ -35,7 +35,7 @@ from model.config import (
 )
 from model.config import Decoder as Alone
 from model.errors import Refusal
-from model.generation import Decoder, Greedy, Picked, Sample, Writer, die, draw, generate, held, pick, softmax, stages
+from model.generation import Decoder, Greedy, Picked, Sample, Writer, continuation, die, draw, generate, held, pick, softmax, stages
 from model.layers.attention import CrossAttention
 from model.layers.masks import Painted, parse
 from model.trace import Branch, Trace, Tracer
@@ -618,3 +618,29 @@ def test_a_source_is_for_those_who_can_read_it(form: Form, source: tuple[int, ..
 def test_a_model_with_dropout_switched_on_is_refused() -> None:
     with pytest.raises(Refusal, match="eval"):
         Decoder(Transformer(replace(TINY, dropout=0.1)).train())
+
+
+# ---------------------------------------------------------------- a continuation in one pass
+
+
+@pytest.mark.parametrize("source", [None, (3, 1, 4)])
+@pytest.mark.parametrize("room", [1, 1 << 22])
+def test_one_pass_over_a_continuation_finds_what_every_step_found(source: tuple[int, ...] | None, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("model.generation.scoring.ROOM", room)
+    model = built(TINY if source is None else replace(TINY, form=EncoderDecoder()))
+    steps = list(generate(model, PROMPT, Sample(temperature=2, seed=1), tokens=10, source=source))
+    found = continuation(model, PROMPT, [step.id for step in steps], source)
+    np.testing.assert_allclose(found.nats, [step.log_probability for step in steps], atol=1e-5)
+    assert found.rank.tolist() == [step.rank for step in steps]
+    assert found.total == pytest.approx(sum(step.log_probability for step in steps), abs=1e-4)
+    assert found.perplexity == pytest.approx(np.prod([step.probability for step in steps]) ** (-1 / 10), rel=1e-4)
+    assert (found.running[-1], found.perplexities[-1]) == (pytest.approx(found.total), pytest.approx(found.perplexity))
+
+
+def test_a_continuation_of_nothing_is_certain_and_one_beyond_the_context_refused() -> None:
+    model = built(TINY)
+    nothing = continuation(model, PROMPT, ())
+    assert (nothing.total, nothing.perplexity, nothing.perplexities.tolist()) == (0, 1, [])
+    for wrong in (range(50), (50,)):
+        with pytest.raises(Refusal):
+            continuation(model, PROMPT, tuple(wrong))

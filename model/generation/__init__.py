@@ -6,6 +6,7 @@ from model.generation.choose import Choose, Chosen, Greedy, Picked, Sample, Stag
 from model.generation.contrastive import Contrast, ContrastStep, Trial, contrastive_search, distinct, variety
 from model.generation.decoder import Decoder, Passage, Reading
 from model.generation.rounds import WAYS, Filling, Put, Way, filled, mask_predict, pseudo
+from model.generation.scoring import Continuation, continuation
 from model.generation.speculative import Added, Draft, Round, Speculator, Tally, Verdict, speculate, tally
 from model.generation.steps import Step, Writer, generate, held, rows
 
@@ -19,6 +20,7 @@ __all__ = [
     "Candidate",
     "Choose",
     "Chosen",
+    "Continuation",
     "Contrast",
     "ContrastStep",
     "Decoder",
@@ -48,6 +50,7 @@ __all__ = [
     "Way",
     "Writer",
     "beam_search",
+    "continuation",
     "contrastive_search",
     "die",
     "distinct",

@@ -99,6 +99,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What the new tokens come to: the log-probability of each in nats, those ahead of the cursor too, and what is `told` of those before it."""
+
+    nats: tuple[float, ...]
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scene:
     """A text and the cursor `at`: that many of its `count` new tokens count as written so far, of `total` that there may be (`None`:
     no telling). `ended` says why nothing more can be written, or is empty; without a `cache`, `uncached` says why. `toggle` is
@@ -117,6 +125,7 @@ class Scene:
     total: int | None = None
     uncached: str = ""
     swaps: bool = False
+    tally: Tally = Tally((), "")
 
 
 def layout(words: Words, scene: Scene) -> dict[str, Any]:
@@ -135,6 +144,7 @@ def layout(words: Words, scene: Scene) -> dict[str, Any]:
         "toggle": scene.toggle,
         "toggled": scene.toggled,
         "swaps": scene.swaps,
+        "tally": {"nats": [round(each, 4) for each in scene.tally.nats], "told": scene.tally.told},
         "language": words.language,
         "words": {name: words(f"generation.player.{name}") for name in WORDS}
         | {name: words(f"generation.player.{form}.{name}") for name in OF_FORM}

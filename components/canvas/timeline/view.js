@@ -43,17 +43,20 @@ class Player {
     this.scale = make("div", "scale");
     this.held = make("p", "note dim");
     this.cells = make("canvas", "cells");
+    this.course = make("canvas", "course");
+    this.tally = make("output", "tally");
     this.cache = make("p", "cache");
     this.said = make("p", "ended");
     this.said.setAttribute("role", "status");
     const deck = make("div", "deck", make("div", "keys", ...Object.values(this.buttons)), this.position, this.speed, this.choice);
     const under = make("div", "under", make("div", "memory", this.cache, this.cells), make("div", "meaning", this.scale, this.held));
-    root.replaceChildren(this.source, this.text, deck, under, this.said, this.hint);
+    root.replaceChildren(this.source, this.text, make("div", "sum", this.course, this.tally), deck, under, this.said, this.hint);
     root.tabIndex = 0;
     root.setAttribute("role", "group");
     root.onkeydown = event => this.key(event);
-    this.watch = new ResizeObserver(() => this.paintCells());
+    this.watch = new ResizeObserver(() => { this.paintCells(); this.paintCourse(); });
     this.watch.observe(this.cells);
+    this.watch.observe(this.course);
   }
 
   button(name) {
@@ -101,6 +104,7 @@ class Player {
     this.quote();
     this.write();
     this.paintCells();
+    this.paintCourse();
     this.root.dataset.painted = this.data.revision;
     if (this.playing) this.schedule();
   }
@@ -277,6 +281,29 @@ class Player {
     if (!wanted) return;
     event.preventDefault();
     if (!event.repeat || !this.waiting) wanted();
+  }
+
+  // ---------------------------------------------------------------- what it comes to
+
+  /** The log-probability of the text so far, falling token by token, each step lit by its token's probability; what is ahead, faint. */
+  paintCourse() {
+    const width = this.course.clientWidth, {nats, told} = this.data?.tally ?? {nats: []}, high = 34;
+    this.course.parentElement.hidden = !nats.length;
+    this.tally.textContent = told ?? "";
+    if (!width || !nats.length) return;
+    const pen = sharp(this.course, width, high), deep = nats.reduce((sum, each) => sum - each, 0) || 1, wide = Math.min(24, width / nats.length);
+    let sunk = 0;
+    nats.forEach((each, number) => {
+      const from = 2 + (high - 6) * sunk / deep, to = 2 + (high - 6) * (sunk -= each) / deep;
+      pen.globalAlpha = number < this.data.at ? 1 : 0.35;
+      pen.fillStyle = colour(SEQUENTIAL, Math.round(90 + 165 * Math.sqrt(Math.exp(each))));
+      pen.fillRect(number * wide, from, Math.max(wide - 1, 0.6), Math.max(2, to - from));
+    });
+    pen.globalAlpha = 1;
+    pen.fillStyle = PLATE.mark;
+    pen.fillRect(Math.max(0, this.data.at * wide - 1.5), 0, 2, high);
+    this.course.setAttribute("role", "img");
+    this.course.setAttribute("aria-label", told);
   }
 
   // ---------------------------------------------------------------- the cache

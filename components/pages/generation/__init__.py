@@ -7,10 +7,11 @@ from __future__ import annotations
 import streamlit as st
 
 from components.page import Page, Session, block, note
+from components.pages.generation.beside import beside
 from components.pages.generation.following import next_token
 from components.pages.generation.looking import looked, looked_across
 from components.pages.generation.player import played
-from components.writing import FIELDS, line_of
+from components.writing import FIELDS, Continued, line_of
 from model.config import Decoder, Encoder
 
 
@@ -34,6 +35,8 @@ def stage(session: Session) -> None:
         st.rerun()
     now = line.moment()
     played(session, line, now)
+    if isinstance(line, Continued):
+        beside(session, line)
     left, right = st.columns([17, 10], gap="medium")
     with left:
         next_token(session, line, now)

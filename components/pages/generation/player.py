@@ -12,7 +12,7 @@ import pandas as pd
 from components import state
 from components.canvas import timeline
 from components.canvas.plate import visible
-from components.canvas.timeline import Act, Cache, Part, Slot, Source, Token
+from components.canvas.timeline import Act, Cache, Part, Slot, Source, Tally, Token
 from components.controls import prompt
 from components.page import Session, exhibit
 from components.pages.generation.pieces import piece, revision
@@ -39,6 +39,7 @@ def played(session: Session, line: Line, now: Moment) -> None:
         total=len(line.filler.blanks) if isinstance(line, Filled) else None,
         uncached=session.words("generation.player.uncached", tokens=session.words.number(len(line.ids))),
         swaps=source is not None and bool(line.steps),
+        tally=_tally(session, line),
     )
     acted, paced, toggled = partial(heard, session, line), partial(state.put, SPEED), partial(toggle, line)
     exhibit(
@@ -49,6 +50,15 @@ def played(session: Session, line: Line, now: Moment) -> None:
         lambda: steps_table(session, line),
         lambda: _steps_again(line),
     )
+
+
+def _tally(session: Session, line: Line) -> Tally:
+    """What the text comes to at the cursor: how probable all of it is together, and how surprised the model was on average."""
+    course, words = line.course, session.words
+    if not line.at:
+        return Tally(tuple(course.nats), words("generation.player.tally_none"))
+    figures = {"total": words.number(course.running[line.at - 1], 1), "perplexity": words.number(course.perplexities[line.at - 1], 2)}
+    return Tally(tuple(course.nats), words("generation.player.tally", **figures))
 
 
 def heard(session: Session, line: Line, what: Act, at: int) -> None:
@@ -143,12 +153,15 @@ def steps_table(session: Session, line: Line) -> pd.DataFrame:
     """Every step, a row each."""
     name = lambda column: session.words(f"generation.table.{column}")  # noqa: E731
     steps: list[Any] = list(line.steps)
-    columns: dict[str, list[Any]] = {
+    course = line.course
+    columns: dict[str, Any] = {
         "step": [step.index + 1 for step in steps],
         "token": [piece(session, step.id) for step in steps],
         "id": [step.id for step in steps],
         "probability": [step.probability for step in steps],
-        "nats": [step.log_probability for step in steps],
+        "nats": course.nats,
+        "total": course.running,
+        "perplexity": course.perplexities,
         "rank": [step.rank for step in steps],
         "held": [step.index in line.held for step in steps],
         "milliseconds": [1_000 * step.seconds for step in steps],
@@ -184,4 +197,6 @@ for place, id in {written}:
     {then}
 names = ("id", "probability", "nats", "rank")
 numbers = dict(zip(names, np.array(found, float).reshape(-1, 4).T, strict=True))
+numbers["total"] = numbers["nats"].cumsum()
+numbers["perplexity"] = np.exp(-numbers["total"] / np.arange(1, len(found) + 1))
 """

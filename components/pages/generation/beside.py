@@ -1,0 +1,137 @@
+"""The branches beside the text: what was left when the reader went another way, to compare and to go back to."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from components import branches, compute
+from components.branches import Branch
+from components.canvas.branches import Act, Row, Scene, branch_rows
+from components.canvas.plate import visible
+from components.page import Session, exhibit
+from components.pages.generation.pieces import piece, pieces, revision
+from components.writing import Continued, ids_of, visit
+from model.generation import Continuation
+
+SHOWN = 40  # tokens of a row, from where the first of them parts
+BEFORE = 5  # tokens of what they have in common
+
+
+def beside(session: Session, line: Continued) -> None:
+    """The text and its branches, row under row; nothing while there are none. A branch that this model could not write is left out."""
+    found = {
+        each: compute.scored(session.specimen, line.writer.prompt, each.ids, line.key[2]) for each in branches.of(line.key) if line.holds(each.ids)
+    }
+    if not found:
+        return
+    present = line.course
+    exhibit(
+        session,
+        "branches",
+        lambda: branch_rows(session.words, "branches", scene(session, line, present, found), partial(_act, line)),
+        branches_in_words(session, present, found),
+        lambda: branches_table(session, present, found),
+        lambda: branches_again(line, found),
+    )
+
+
+def _act(line: Continued, what: Act, key: int) -> None:
+    if what == "visit":
+        visit(line, key)
+    else:
+        {"drop": branches.drop, "pin": branches.pin}[what](line.key, key)
+
+
+def scene(session: Session, line: Continued, present: Continuation, found: dict[Branch, Continuation]) -> Scene:
+    """The rows from where the first branch parts."""
+    start = min(branches.common(present.ids, each.ids) for each in found)
+    start = min(start, *(len(each.ids) - 1 for each in found))
+    before = pieces(session, (*line.writer.prompt, *present.ids[:start]))
+    named = ("…", *before[-BEFORE:]) if len(before) > BEFORE else before
+    rows = [_row(session, present, present, start, None), *(_row(session, present, scored, start, each) for each, scored in found.items())]
+    return Scene(tuple(rows), named, start + 1, f"{revision(session, line)}.{hash((present.ids, *found)) & 0xFFFFFFFF:x}")
+
+
+def _row(session: Session, present: Continuation, scored: Continuation, start: int, branch: Branch | None) -> Row:
+    words, shown = session.words, scored.ids[start : start + SHOWN]
+    parting = branches.common(present.ids, scored.ids) - start
+    return Row(
+        key=None if branch is None else branch.key,
+        pieces=tuple(piece(session, id) for id in shown),
+        shares=tuple(np.exp(scored.nats[start : start + SHOWN]).tolist()),
+        parting=parting if branch is not None and parting < len(shown) else None,
+        more=len(scored.ids) - start - len(shown),
+        figures=(
+            words("generation.branches.total", total=words.number(scored.total, 1), tokens=words.number(len(scored.ids))),
+            words("generation.branches.perplexity", perplexity=words.number(scored.perplexity, 2)),
+        ),
+        told="" if branch is None else difference(session, present, scored),
+        pinned=branch is not None and branch.pinned,
+    )
+
+
+def difference(session: Session, present: Continuation, scored: Continuation) -> str:
+    """Where a branch parts from the text, and with what."""
+    words, at = session.words, branches.common(present.ids, scored.ids)
+    told = {"place": words.number(at + 1)} | _token(session, "here", present, at) | _token(session, "there", scored, at)
+    kind = "on" if at == len(present.ids) else "held" if at == len(scored.ids) else "differs"
+    return words(f"generation.branches.{kind}", **told)
+
+
+def _token(session: Session, name: str, scored: Continuation, at: int) -> dict[str, str]:
+    if at == len(scored.ids):
+        return {}
+    return {name: visible(piece(session, scored.ids[at])), f"{name}_share": session.words.percent(np.exp(scored.nats[at]))}
+
+
+def branches_in_words(session: Session, present: Continuation, found: dict[Branch, Continuation]) -> str:
+    """Which of the rows the model would have been least surprised by, a token on average, and how the newest branch parts."""
+    words, every = session.words, [present, *found.values()]
+    best = min(range(len(every)), key=lambda row: every[row].perplexity if every[row].ids else np.inf)
+    name = words("generation.branches.the_text") if best == 0 else words("generation.branches.the_branch", number=best)
+    told = {"count": words.number(len(found)), "best": name, "perplexity": words.number(every[best].perplexity, 2)}
+    newest = words("generation.branches.newest", told=difference(session, present, every[1]))
+    return f"{words('generation.branches.reading_one' if len(found) == 1 else 'generation.branches.reading', **told)} {newest}"
+
+
+def branches_table(session: Session, present: Continuation, found: dict[Branch, Continuation]) -> pd.DataFrame:
+    """Every token of every row."""
+    words, rows = session.words, [present, *found.values()]
+    columns: dict[str, list[Any]] = {name: [] for name in ("branch", "step", "token", "id", "probability", "nats", "total", "perplexity", "rank")}
+    for number, row in enumerate(rows):
+        columns["branch"] += [number] * len(row.ids)
+        columns["step"] += range(1, len(row.ids) + 1)
+        columns["token"] += [piece(session, id) for id in row.ids]
+        columns["id"] += row.ids
+        columns["probability"] += np.exp(row.nats).tolist()
+        columns["nats"] += row.nats.tolist()
+        columns["total"] += row.running.tolist()
+        columns["perplexity"] += row.perplexities.tolist()
+        columns["rank"] += row.rank.tolist()
+    return pd.DataFrame({words(f"generation.table.{name}"): values for name, values in columns.items()})
+
+
+def branches_again(line: Continued, found: dict[Branch, Continuation]) -> str:
+    """The lines that score every row again."""
+    rows = [ids_of(line), *(each.ids for each in found)]
+    return BRANCHES_AGAIN.format(prompt=list(line.writer.prompt), rows=[list(row) for row in rows])
+
+
+BRANCHES_AGAIN = """
+import numpy as np
+
+from model.generation import continuation
+
+rows = [continuation(model, {prompt}, row, source or None) for row in {rows}]  # the text first
+numbers = {{
+    "id": np.concatenate([row.ids for row in rows]),
+    "nats": np.concatenate([row.nats for row in rows]),
+    "total": np.concatenate([row.running for row in rows]),
+    "perplexity": np.concatenate([row.perplexities for row in rows]),
+    "rank": np.concatenate([row.rank for row in rows]),
+}}
+"""
