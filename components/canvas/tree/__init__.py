@@ -27,7 +27,7 @@ REST = 0.66
 """How high what is left to the others is, in rows."""
 WIDEST = 6
 """Children a node has at most: a choice is written as one digit."""
-SENTENCES = ("heading", "keys", "scale", "thick", "label", "label_root", "here", "here_root", "others", "others_pruned", "tree")
+SENTENCES = ("keys", "scale", "thick", "label", "label_root", "here", "here_root", "others", "others_pruned", "tree")
 STATES = ("open", "shut", "end", "context", "blanks", "depth")
 FACTS = ("step", "nats", "whole", "total", "perplexity")
 
@@ -142,7 +142,8 @@ def _rows(root: Node) -> tuple[dict[Ranks, float], dict[Ranks, float]]:
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
     """A tree as it is to be seen: `given` is the end of the text it grows from, `name` a token as the screen writes it, `chosen` the
-    node that stands in the card below, `text` its whole text (what was given, what follows), `greedy` and `best` the paths marked."""
+    node that stands in the card below, `text` its whole text (what was given, what follows), `greedy` and `best` the paths marked;
+    `filled` says that its levels are blanks."""
 
     root: Node
     given: str
@@ -151,6 +152,7 @@ class Scene:
     text: tuple[str, str]
     greedy: tuple[int, ...]
     best: tuple[int, ...]
+    filled: bool
     revision: str
 
 
@@ -168,7 +170,8 @@ def layout(words: Words, scene: Scene) -> dict[str, Any]:
         "facts": _facts(words, scene.chosen),
         "state": words(f"tree.canvas.state.{_state(scene.chosen)}" if scene.chosen.path else "tree.canvas.choose"),
         "language": words.language,
-        "words": {name: words(f"tree.canvas.{name}") for name in SENTENCES}
+        "words": {"heading": words("tree.canvas.heading_blanks" if scene.filled else "tree.canvas.heading")}
+        | {name: words(f"tree.canvas.{name}") for name in SENTENCES}
         | {"states": {name: words(f"tree.canvas.state.{name}") for name in STATES}}
         | {"marks": {name: words(f"tree.canvas.mark.{name}") for name in ("greedy", "best")}},
         "revision": scene.revision,
@@ -186,7 +189,7 @@ def _node(words: Words, scene: Scene, place: Place) -> dict[str, Any]:
         "piece": plate.visible(scene.name(node.path[-1])) if node.path else scene.given,
         "share": float(f"{node.probability:.6g}"),
         "whole": words.percent(node.whole),
-        "total": words.number(node.total, 2),
+        "total": logarithm(words, node.total, 2),
         "perplexity": words.number(node.perplexity, 2),
         "state": _state(node),
         "marks": [name for name, path in (("greedy", scene.greedy), ("best", scene.best)) if node.path and path[: node.depth] == node.path],
@@ -212,8 +215,13 @@ def _facts(words: Words, node: Node) -> list[list[str]]:
     if not node.path:
         return []
     whole = words.percent(node.whole, 2 if 0.001 <= node.whole < 0.0995 else None)
-    values = (words.percent(node.probability), words.number(node.nats, 3), whole, words.number(node.total, 3), words.number(node.perplexity, 2))
+    values = (words.percent(node.probability), logarithm(words, node.nats), whole, logarithm(words, node.total), words.number(node.perplexity, 2))
     return [[words(f"tree.canvas.fact.{name}"), value] for name, value in zip(FACTS, values, strict=True)]
+
+
+def logarithm(words: Words, nats: float, digits: int = 3) -> str:
+    """A log-probability; one close to 0 by its power of ten."""
+    return words.number(nats, digits if nats <= -0.01 else None)
 
 
 def _state(node: Node) -> str:

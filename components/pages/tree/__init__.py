@@ -72,25 +72,23 @@ def _dials(session: Session) -> None:
 
 
 def _acts(session: Session, now: Grown) -> None:
-    words, chosen, leaf = session.words, now.chosen, ripest(now.root)
-    filled = isinstance(now.asked, Filled)
+    words, chosen = session.words, now.chosen
     with st.container(key="tree-acts", horizontal=True, vertical_alignment="center", gap="small"):
-        full = leaf is None or len(state.get(FLIPS)) >= BY_HAND
-        ripen = partial(growing.ripen, now.root)
-        st.button(words("tree.acts.ripen"), key="tree-ripen", type="primary", disabled=full, on_click=ripen, help=words("tree.acts.ripen_help"))
-        if st.button(words("tree.acts.write"), key="tree-write", disabled=not chosen.path, help=words("tree.acts.write_help")):
+        full = ripest(now.root) is None or len(state.get(FLIPS)) >= BY_HAND
+        st.button(words("tree.acts.ripen"), key="tree-ripen", type="primary", disabled=full, on_click=growing.ripen, args=(now.root,))
+        if st.button(words("tree.acts.write"), key="tree-write", disabled=not chosen.path):
             _write_on(session, now)
-        if not filled:
+        if not isinstance(now.asked, Filled):
             kept = any(branches.begins(each.ids, chosen.path) for each in branches.of(branches.owner(session)))
             label = words("tree.acts.kept" if kept and chosen.path else "tree.acts.keep")
-            _button(label, "keep", partial(_keep, session, chosen.path), disabled=kept or not chosen.path, help=words("tree.acts.keep_help"))
+            _button(label, "keep", partial(_keep, session, chosen.path), disabled=kept or not chosen.path)
         _button(words("tree.acts.restart"), "restart", growing.restart, disabled=not state.get(FLIPS) and not state.get(AT))
         if chosen.depth == 1:
             arithmetic.door(session, f"logits[{telling.asked_at(session, chosen)},{chosen.path[0]}]", "tree")
 
 
-def _button(label: str, key: str, act: Callable[[], None], *, disabled: bool, help: str | None = None) -> None:
-    st.button(label, key=f"tree-{key}", disabled=disabled, on_click=act, help=help)
+def _button(label: str, key: str, act: Callable[[], None], *, disabled: bool = False) -> None:
+    st.button(label, key=f"tree-{key}", disabled=disabled, on_click=act)
 
 
 def _keep(session: Session, path: tuple[int, ...]) -> None:
@@ -117,6 +115,7 @@ def _picture(session: Session, now: Grown) -> None:
         text=telling.whole(session, now.asked, now.chosen),
         greedy=now.greedy,
         best=now.best,
+        filled=isinstance(now.asked, Filled),
         revision=_revision(session, now),
     )
     exhibit(
@@ -154,9 +153,10 @@ def _leaves(session: Session, now: Grown) -> None:
         lambda: telling.leaves_table(session, now),
         lambda: telling.leaves_again(now),
     )
+    st.caption(session.words("tree.search"))
     if not now.found.better and state.get(MODEL) == "" and session.specimen == compute.embedded():
         example = session.words("tree.example.text")
-        _button(session.words("tree.example.label", text=visible(example)), "example", partial(state.put, prompt.TEXT, example), disabled=False)
+        _button(session.words("tree.example.label", text=visible(example)), "example", partial(state.put, prompt.TEXT, example))
 
 
 PAGE = Page("tree", render, FIELDS)

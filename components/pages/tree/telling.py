@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from components.canvas.plate import visible
+from components.canvas.tree import logarithm
 from components.controls import prompt
 from components.page import Session
 from components.pages.tree.growing import Grown
@@ -75,18 +76,16 @@ def asked_at(session: Session, node: Node) -> int:
 
 def reading(session: Session, now: Grown) -> str:
     """The tree in one sentence."""
-    words, every = session.words, list(now.root.walk())
+    words, every, form = session.words, list(now.root.walk()), "blanks" if isinstance(now.asked, Filled) else "text"
     if now.root.branches is None:
         return words("tree.reading.nothing")
     counted = {"nodes": words.number(len(every) - 1), "depth": words.number(max(node.depth for node in every))}
+    said = [words(f"tree.reading.tree.{form}", **counted)]
+    for best in now.root.children[:1]:
+        told = {"token": shown(session, best), "share": words.percent(best.probability), "others": words.percent(now.root.branches.others)}
+        said.append(words(f"tree.reading.first.{form}", **told))
     pruned = sum(len(node.branches.pruned) for node in every if node.branches is not None)
-    said = words("tree.reading.tree" if len(every) > 2 else "tree.reading.tree_one", **counted)
-    first = now.root.branches
-    if first.children:
-        best = first.children[0]
-        told = {"token": shown(session, best), "share": words.percent(best.probability), "others": words.percent(first.others)}
-        said = f"{said} {words('tree.reading.first', **told)}"
-    return f"{said} {words('tree.reading.pruned', count=words.number(pruned))}" if pruned else said
+    return " ".join([*said, *([words("tree.reading.pruned", count=words.number(pruned))] if pruned else [])])
 
 
 def verdict_in_words(session: Session, found: Verdict) -> str:
@@ -129,7 +128,7 @@ def listed(session: Session, now: Grown) -> str:
 def _row(session: Session, node: Node, kind: str) -> str:
     words = session.words
     mark = f' <span class="v-mark v-mark-{kind}">{html.escape(words(f"tree.table.{kind}"))}</span>' if kind else ""
-    cells = (words.number(node.depth), words.percent(node.whole), words.number(node.total, 2), words.number(node.perplexity, 2))
+    cells = (words.number(node.depth), words.percent(node.whole), logarithm(words, node.total, 2), words.number(node.perplexity, 2))
     text = f'<th scope="row"><bdi>{html.escape(shown(session, node))}</bdi>{mark}</th>'
     return f'<tr class="{kind or "plain"}">{text}{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
