@@ -2,7 +2,7 @@
 
 from model.training.checkpoint import Checkpoint, load_run, save_run
 from model.training.divergence import usual_rate
-from model.training.objective import Masked, NextToken, Objective, Translation
+from model.training.objective import Answering, Masked, NextToken, Objective, Translation, Unmasked
 from model.training.precision import bfloat16_pays
 from model.training.recipe import (
     SGD,
@@ -27,6 +27,7 @@ from model.training.source import Batch, Packed, Source
 __all__ = [
     "SGD",
     "AdamW",
+    "Answering",
     "Batch",
     "Budget",
     "Checkpoint",
@@ -50,6 +51,7 @@ __all__ = [
     "Tokens",
     "Translation",
     "Trapezoid",
+    "Unmasked",
     "bfloat16_pays",
     "load_run",
     "save_run",

@@ -1,13 +1,14 @@
-"""What a model is trained to say: the token that follows, the tokens hidden from it, or the translation of a source.
+"""What a model is trained to say: the token that follows, the tokens hidden from it, an answer, or the translation of a source.
 
 An objective is a value. `usual` names the one that goes with a form of model, `source` deals the batches that teach it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from model.config import Config, Decoder, Encoder, EncoderDecoder, Form, from_dict, to_dict
 from model.errors import Refusal
 from model.space import Interval
+from model.text.instructions import InstructionStream
 from model.text.pairs import PairRows, PairStream
 from model.text.rows import Lesson, RowStream
 from model.text.tokenizer import BLANK, Tokenizer
@@ -28,18 +30,40 @@ class NextToken:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unmasked:
+    """Say which token follows, with the token that follows in sight: what becomes of a decoder's objective without the causal mask.
+
+    It can be met without knowing anything, by copying; a loss below the exact floor gives that away.
+    """
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answering:
+    """Read instructions with their answers, and say each token of the `answer` alone, or of `everything`, which is to say both.
+
+    The loss mask of instruction tuning: prompts are read but not learned (Wang et al. 2022, arXiv:2212.10560; Taori et al. 2023, Alpaca).
+    """
+
+    learn: Literal["answer", "everything"] = "answer"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Masked:
     """Say which tokens were there: an encoder's objective (Devlin et al. 2019, arXiv:1810.04805, section 3.1).
 
-    Of all tokens, a share of `rate` is asked for. Of those, a share of `blank` is hidden behind the blank token, a share of `random` is
-    exchanged for any token, and the rest stays as it is, so that every token may be one to doubt.
+    Of all tokens, a share of `rate` is asked for, in spans of `span` tokens on average, their lengths geometric (Joshi et al. 2020,
+    arXiv:1907.10529, section 3.1); one token long, each is drawn by itself. Of the spans, a share of `blank` is hidden behind blank
+    tokens, a share of `random` is exchanged for any tokens, and the rest stays as it is, so that every token may be one to doubt.
     """
 
     rate: Annotated[float, Interval(0.05, 0.6, step=0.05)] = 0.15
     blank: Annotated[float, Interval(0.0, 1.0, step=0.1)] = 0.8
     random: Annotated[float, Interval(0.0, 1.0, step=0.1)] = 0.1
+    span: Annotated[float, Interval(1.0, 6.0, step=0.5)] = 1.0
 
     def __post_init__(self) -> None:
+        if not 1 <= self.span < math.inf:
+            raise Refusal("training.span", "spans are 1 token long or longer on average; got {span}", span=self.span)
         if not (0 < self.rate <= 1 and min(self.blank, self.random) >= 0 and self.blank + self.random <= 1):
             raise Refusal(
                 "training.masked",
@@ -56,13 +80,18 @@ class Translation:
     """Say the source again in the other language, token by token: an encoder–decoder's objective."""
 
 
-Objective = NextToken | Masked | Translation
-FITTING: dict[type[Form], type[Objective]] = {Decoder: NextToken, Encoder: Masked, EncoderDecoder: Translation}
+Objective = NextToken | Unmasked | Answering | Masked | Translation
+FITTING: dict[type[Form], tuple[type[Objective], ...]] = {
+    Decoder: (NextToken, Unmasked, Answering),
+    Encoder: (Masked,),
+    EncoderDecoder: (Translation,),
+}
+"""The objectives that go with a form of model, the usual one first."""
 
 
 def usual(config: Config) -> Objective:
     """The objective that goes with the configuration's form."""
-    return FITTING[type(config.form)]()
+    return FITTING[type(config.form)][0]()
 
 
 def tokenizer(objective: Objective) -> Tokenizer:
@@ -73,17 +102,21 @@ def tokenizer(objective: Objective) -> Tokenizer:
 def source(objective: Objective, length: int, *, seed: int, dials: Dials, lessons: tuple[Lesson, ...] = ()) -> Source:
     """Batches of the micro-world for an objective, in rows of `length` tokens, all drawn from `seed`.
 
-    Raises `Refusal` for lessons in translation, which has only one.
+    Raises `Refusal` for lessons where one world is taught from, to the end: in translations and answers.
     """
     words = tokenizer(objective)
+    if lessons and isinstance(objective, Translation | Answering):
+        raise Refusal("training.lessons", "translations and answers are taught from one world to the end; leave lessons away")
     match objective:
         case NextToken():
             return Following(RowStream(words, length, seed=seed, dials=dials, lessons=lessons))
+        case Unmasked():
+            return Open(RowStream(words, length, seed=seed, dials=dials, lessons=lessons))
+        case Answering():
+            return Answers(InstructionStream(words, length, seed=seed, dials=dials), objective)
         case Masked():
             return Blanks(RowStream(words, length, seed=seed, dials=dials, lessons=lessons), objective, seed)
         case Translation():
-            if lessons:
-                raise Refusal("training.lessons", "translation is taught from one world to the end; leave lessons away")
             return Translations(PairStream(words, length, seed=seed, dials=dials))
 
 
@@ -91,11 +124,12 @@ def read(given: Mapping[str, Any], config: Config) -> Objective:
     """The objective that `write` wrote; of nothing, the usual one. Raises `Refusal` for one that does not go with the model's form."""
     if not given:
         return usual(config)
-    fitting, kind = FITTING[type(config.form)], given.get("kind")
-    if kind != fitting.__name__:
+    kind = given.get("kind")
+    names = {one.__name__: one for one in FITTING[type(config.form)]}
+    if kind not in names:
         sentence = "a model of form {form} is trained by {fitting}, not by {given}"
-        raise Refusal("training.objective", sentence, form=type(config.form).__name__, fitting=fitting.__name__, given=kind)
-    return from_dict(fitting, {name: value for name, value in given.items() if name != "kind"})
+        raise Refusal("training.objective", sentence, form=type(config.form).__name__, fitting=" or ".join(names), given=kind)
+    return from_dict(names[kind], {name: value for name, value in given.items() if name != "kind"})
 
 
 def write(objective: Objective) -> dict[str, Any]:
@@ -116,6 +150,32 @@ class Following:
     def next(self, batch: int) -> Batch:
         """The next rows, each read but for its last token and predicted but for its first."""
         return following(self.rows.next(batch))
+
+
+class Open(Following):
+    """The same rows, everything in them in sight: what each place is to say stands right behind it."""
+
+    def next(self, batch: int) -> Batch:
+        """The next rows, with a mask that hides nothing."""
+        dealt = super().next(batch)
+        length = dealt.ids.shape[1]
+        return Batch(dealt.ids, dealt.targets, allowed=torch.ones(length, length, dtype=torch.bool))
+
+
+class Answers:
+    """Rows of instructions and answers, to say the answers or everything."""
+
+    def __init__(self, rows: InstructionStream, objective: Answering) -> None:
+        self.rows, self.pad, self.objective = rows, rows.pad, objective
+        self.state, self.restore = rows.state, rows.restore
+
+    def next(self, batch: int) -> Batch:
+        """The next rows; where only answers are learned, every other target is padding."""
+        rows = self.rows.next(batch)
+        dealt = following(rows.ids)
+        if self.objective.learn == "everything":
+            return dealt
+        return Batch(dealt.ids, torch.where(rows.answer[:, 1:], dealt.targets, self.pad))
 
 
 class Blanks:
@@ -144,12 +204,33 @@ def hide(ids: Tensor, objective: Masked, words: Tokenizer, dice: torch.Generator
     if words.blank is None:
         raise Refusal("training.no_blank", "this tokenizer has no {blank} to hide a token behind", blank=BLANK)
     ordinary = (ids != words.begin) & (ids != words.pad)
-    asked = ordinary & (torch.rand(ids.shape, generator=dice) < objective.rate)
-    fate = torch.rand(ids.shape, generator=dice)
+    chosen, fate = (torch.rand(ids.shape, generator=dice) for _ in range(2))
     others = torch.randint(max(words.begin, words.pad) + 1, words.blank, ids.shape, generator=dice)
+    if objective.span > 1:
+        chosen, fate = spans(chosen, torch.rand(ids.shape, generator=dice), fate, ordinary, objective)
+    asked = ordinary & (chosen < objective.rate)
     shown = torch.where(asked & (fate < objective.blank), words.blank, ids)
     exchanged = asked & (fate >= objective.blank) & (fate < objective.blank + objective.random)
     return torch.where(exchanged, others, shown), asked
+
+
+def spans(begin: Tensor, go_on: Tensor, fate: Tensor, ordinary: Tensor, objective: Masked) -> tuple[Tensor, Tensor]:
+    """Dice thrown for each token, all (B, T), turned into dice that agree along a span: 0 where a span lies and 1 where none does, and
+    the fate of the span's first token.
+
+    A span goes on with probability 1 − 1/span. Where none goes on, one begins with the probability that makes their share `rate`; what
+    stands before a document counts as in a span as often as any token is, so that a first token is asked for as often as the others.
+    """
+    rate, length = objective.rate, objective.span
+    begins = begin < torch.where(ordinary, rate / (length * (1 - rate) + rate), rate)
+    stays = ordinary & (go_on < 1 - 1 / length)
+    places = torch.arange(begin.shape[1]).expand_as(begins)
+    never = torch.full_like(places, -1)
+    began, broken = torch.where(begins, places, never).cummax(1).values, torch.where(stays, never, places).cummax(1).values
+    inside = began >= broken.clamp_min(0)
+    follows = torch.cat([torch.zeros_like(inside[:, :1]), inside[:, :-1]], 1) & stays
+    first = torch.where(inside & ~follows, places, never).cummax(1).values.clamp_min(0)
+    return (~inside).to(begin.dtype), fate.gather(1, first)
 
 
 class Translations:

@@ -189,9 +189,9 @@ class Run:
 def answer(model: Transformer, batch: Batch) -> Tensor:
     """The logits (B, T, vocabulary) of what a batch reads: texts that share a row are kept apart, a source goes through the encoder."""
     if batch.texts is None:
-        return model(batch.ids)
+        return model(batch.ids, mask=batch.allowed)
     length = batch.ids.shape[1]
-    own = own_mask(model.config.main, model.config.attention.window, length, length, batch.ids.device)
+    own = own_mask(model.config.main, model.config.attention.window, length, length, batch.ids.device) if batch.allowed is None else batch.allowed
     source, memory = batch.source, None
     if source is not None:
         memory = model.encode(source.ids, mask=together(source.texts, source.texts), across=together(batch.texts, source.texts))

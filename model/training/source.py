@@ -29,19 +29,22 @@ class Packed:
 class Batch:
     """What one step reads and what it should say: `ids` and `targets` (B, T), int64.
 
-    With `texts` (B, T), the number of the text each place belongs to, texts that share a row do not see each other; `None` leaves the
-    model's own mask. `source` is what an encoder–decoder writes about, (B, S): a text there is seen by the text of the same number.
+    With `texts` (B, T), the number of the text each place belongs to, texts that share a row do not see each other. `source` is what an
+    encoder–decoder writes about, (B, S): a text there is seen by the text of the same number. `allowed` (T, T) says who may look at whom
+    instead of the model's own mask.
     """
 
     ids: Tensor
     targets: Tensor
     texts: Tensor | None = None
     source: Packed | None = None
+    allowed: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch there."""
         source = None if self.source is None else Packed(self.source.ids.to(device), self.source.texts.to(device))
-        return Batch(self.ids.to(device), self.targets.to(device), None if self.texts is None else self.texts.to(device), source)
+        texts, allowed = (None if part is None else part.to(device) for part in (self.texts, self.allowed))
+        return Batch(self.ids.to(device), self.targets.to(device), texts, source, allowed)
 
 
 class Source(Protocol):
