@@ -26,12 +26,13 @@ from components.pages import (
     positions,
     size,
     strategies,
+    training,
     tree,
 )
 
 GROUPS = (
     (attention.PAGE, inside.PAGE, layers.PAGE, heads.PAGE, embeddings.PAGE),
-    (change.PAGE, masks.PAGE),
+    (change.PAGE, masks.PAGE, training.PAGE),
     (generation.PAGE, tree.PAGE, strategies.PAGE, cache.PAGE),
     (size.PAGE, families.PAGE, positions.PAGE, paper.PAGE),
 )

@@ -74,12 +74,12 @@ def pull(model: Transformer, tokenizer: Tokenizer, asked: Sequence[Instruction])
     with torch.enable_grad():
         for weight in weights:
             weight.requires_grad_(True)
-        losses = _losses(model(ids[:, :-1]), ids)
+        losses = F.cross_entropy(model(ids[:, :-1]).float().transpose(1, 2), ids[:, 1:], reduction="none")
         parts = [losses[said & side].sum() / said.sum() for side in (~answers, answers)]
         lengths = [_length(torch.autograd.grad(part, weights, retain_graph=True)) for part in parts]
     for weight, was in zip(weights, moving, strict=True):
         weight.requires_grad_(was)
-    return Pull(*lengths, int((said & ~answers).sum()), int((said & answers).sum()))
+    return Pull(lengths[0], lengths[1], int((said & ~answers).sum()), int((said & answers).sum()))
 
 
 def _length(gradient: Sequence[Tensor]) -> float:
@@ -94,7 +94,7 @@ def _read(model: Transformer, tokenizer: Tokenizer, asked: Sequence[Instruction]
     logits = model(ids[:, :-1])
     wrong = (logits.argmax(-1) != ids[:, 1:]) & answers
     wrong[torch.arange(len(rows)), torch.tensor([len(row.ids) - 2 for row in rows])] = False
-    return (~wrong.any(1)).tolist(), _losses(logits, ids), answers, said
+    return (~wrong.any(1)).tolist(), F.cross_entropy(logits.float().transpose(1, 2), ids[:, 1:], reduction="none"), answers, said
 
 
 def _rows(tokenizer: Tokenizer, rows: Sequence[Asked]) -> tuple[Tensor, Tensor, Tensor]:
@@ -104,6 +104,3 @@ def _rows(tokenizer: Tokenizer, rows: Sequence[Asked]) -> tuple[Tensor, Tensor, 
     answers = torch.tensor([[*row.answer, *[False] * (longest - len(row.ids))] for row in rows])[:, 1:]
     return ids, answers, ids[:, 1:] != tokenizer.pad
 
-
-def _losses(logits: Tensor, ids: Tensor) -> Tensor:
-    return F.cross_entropy(logits.float().transpose(1, 2), ids[:, 1:], reduction="none")

@@ -31,14 +31,12 @@ def cheating(model: Transformer, tokenizer: Tokenizer, documents: Sequence[Docum
     """A decoder read both ways."""
     rows = table(documents, tokenizer, min(skills.ROW, model.config.context))
     count = int((rows[:, 1:] != tokenizer.pad).sum())
-    return Cheating(
-        *(sum(_nats(model, part, tokenizer.pad, hidden) for part in rows.split(ROWS_AT_ONCE)) / count for hidden in (False, True)),
-        skills.floor(documents) / count,
-    )
+    seen, hidden = (sum(_nats(model, part, tokenizer.pad, causal) for part in rows.split(ROWS_AT_ONCE)) / count for causal in (False, True))
+    return Cheating(seen, hidden, skills.floor(documents) / count)
 
 
 @torch.inference_mode()
-def _nats(model: Transformer, rows: torch.Tensor, pad: int, hidden: bool) -> float:
+def _nats(model: Transformer, rows: torch.Tensor, pad: int, causal: bool) -> float:
     ids, targets = rows[:, :-1], rows[:, 1:]
-    mask = None if hidden else torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool)
+    mask = None if causal else torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool)
     return F.cross_entropy(model(ids, mask=mask).flatten(0, 1).float(), targets.flatten(), ignore_index=pad, reduction="sum").item()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -69,10 +69,18 @@ def instructions(seed: int | str, dials: Dials) -> Iterator[Instruction]:
     return (found for document in World(seed, dials).documents() if (found := cut(document)) is not None)
 
 
-def held_out_instructions(count: int, dials: Dials) -> list[Instruction]:
-    """Instructions that no training reads, and facts as they are asked for."""
-    found = (one for one in instructions(HELD_OUT_SEED, dials) if one.held_out or one.kind in WHOLE)
-    return list(islice(found, count))
+def held_out_instructions(count: int, dials: Dials) -> tuple[Instruction, ...]:
+    """Instructions that no training reads, and facts as they are asked for: as many of each kind, in turns."""
+    supplies = [_held_out(kind, dials) for kind in asked(dials)]
+    return tuple(islice(chain.from_iterable(zip(*supplies, strict=True)), count))
+
+
+def _held_out(kind: str, dials: Dials) -> Iterator[Instruction]:
+    world = World(f"{HELD_OUT_SEED}: {kind}", dials)
+    while True:
+        found = cut(world.document(kind))
+        if found is not None and (found.held_out or kind in WHOLE):
+            yield found
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,10 +128,11 @@ def axis(title: str, low: float, high: float, say: Format, log: bool = False, un
 
 def heights(levels: Sequence[Level], lines: Sequence[Line], log: bool) -> tuple[float, float]:
     """The range of losses to show: from a little below the floor, or the lowest loss, to a little above guessing, more only for a run
-    that blew up."""
+    that blew up, and less only for one that went below the floor."""
     guess = max(level.y for level in levels)
-    lowest = min((float(line.y.min()) for line in lines if line.y.size), default=guess / 10)
-    floor = next((level.y for level in levels if level.floor), max(lowest, guess / 1_000))
+    known = [level.y for level in levels if level.floor and level.y > 0]
+    reached = [max(float(line.y.min()), guess / 1_000) for line in lines if line.y.size]
+    floor = min([*known, *reached], default=guess / 10)
     worst = max((float(line.y.max()) for line in lines if line.y.size), default=guess)
     top = min(max(guess * 1.12, worst * 1.05), guess * 4)
     return (floor * 0.86, top) if log else (0.0, top)
