@@ -131,7 +131,7 @@ def test_spans_of_one_token_are_the_dice_of_old() -> None:
     rows = objective.source(Masked(rate=0.3), 64, seed=1, dials=Dials()).next(3)
     again = objective.source(Masked(rate=0.3, span=1.0), 64, seed=1, dials=Dials()).next(3)
     assert torch.equal(rows.ids, again.ids)
-    with pytest.raises(Refusal, match="1 token long or longer on average; got 0.5"):
+    with pytest.raises(Refusal, match="1 token long or longer on average; got"):
         Masked(span=0.5)
 
 
@@ -236,7 +236,7 @@ def test_what_prompts_and_answers_pull_is_what_each_would_pull_alone() -> None:
 
 
 def test_a_trial_is_looked_at_before_on_the_way_and_at_the_end() -> None:
-    trial: Trial[int] = Trial(short(NextToken(), 12), lambda session, whole: int(whole), (0.5,))
+    trial: Trial[int] = Trial(short(NextToken(), 24), lambda session, whole: int(whole), (0.5,))
     steps = list(trial.work())
     assert [seen.found for seen in trial.seen] == [0, 0, 1]
     assert [seen.tokens for seen in trial.seen][::2] == [0, steps[-1].tokens]

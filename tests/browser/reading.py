@@ -32,7 +32,10 @@ EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
 QUIET = 50  # milliseconds without a run, once what was waited for is there
 BEGIN = ENGLISH("shell.prompt.begin")
-PAGES = ("inside", "layers", "heads", "embeddings", "change", "masks", "generation", "tree", "strategies", "cache", "size", "positions", "families")
+PAGES = (
+    *("inside", "layers", "heads", "embeddings", "change", "masks", "training", "generation", "tree", "strategies", "cache"),
+    *("size", "positions", "families"),
+)
 ADDRESS = {"attention": "/"} | {name: f"/{name}" for name in PAGES}
 CANVASES = {
     "attention": ("theatre", "threads", "ledger"),
@@ -40,6 +43,7 @@ CANVASES = {
     "inside": ("flow", "derivation"),
     "change": ("change-parts", "change-chips", "change-text", "change-map-default", "change-map-changed", "change-map-difference"),
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
+    "training": ("training-curve",),
     "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze"),
     "tree": ("grown",),

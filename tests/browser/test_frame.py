@@ -20,6 +20,7 @@ PAGES = (
     "embeddings",
     "change",
     "masks",
+    "training",
     "generation",
     "strategies",
     "size",
