@@ -28,9 +28,9 @@ def test_without_the_causal_mask_the_loss_dives_under_the_floor_and_the_page_say
     expect(page.locator(".st-key-training-start button")).to_be_visible(timeout=40_000)
     settled(page)
     curves = table(page, "training-curve")
-    runs, losses = curves[ENGLISH("size.table.run")], curves[ENGLISH("size.table.loss")].to_numpy()
-    honest, cheat = (losses[(runs == ENGLISH(f"training.unmasked.run_{letter}")).to_numpy()] for letter in "ab")
-    assert cheat[-1] < floor() < honest.min()
+    runs, losses = (curves[ENGLISH(f"size.table.{name}")].to_numpy() for name in ("run", "loss"))
+    honest, cheat = (losses[runs == ENGLISH(f"training.unmasked.run_{letter}")].astype(float) for letter in "ab")
+    assert float(cheat[-1]) < floor() < float(honest.min())
     found = table(page, "training-result")
     assert found[column("loss_open")][1] < found[column("floor")][1] < found[column("loss_causal")][0] < found[column("loss_causal")][1]
     assert "a loss too good to be true" in said(page, "training-result")
