@@ -302,7 +302,7 @@ class Cache {
       pen.font = this.prose;
       pen.textAlign = "center";
       pen.fillStyle = PLATE.glow;
-      pen.fillText(percent(share, language), this.x(column) + cell / 2, Math.max(weights - 2, weights + WEIGHTS - high - 9));
+      pen.fillText(percent(share, language), this.x(column) + cell / 2, Math.max(weights - 7, weights + WEIGHTS - high - 9));
     }
     pen.font = this.prose;
     pen.fillStyle = PLATE.dim;

@@ -15,14 +15,17 @@ from components.pages.cache.storing import Line
 from components.state import Field
 from model.analysis.caching import cached
 from model.analysis.places import Where
-from model.config import Config, Decoder
+from model.config import Config
 from model.cost import PRECISIONS, Precision
 from model.cost.hardware import ACCELERATORS, Hardware, Listed
-from model.families import FAMILIES, find
+from model.errors import Refusal
+from model.families import find
 
 WINDOWS = (4, 8, 16, 32, 64, 128, 256, 512, 1_024)
 BATCHES = (1, 4, 16, 64, 256)
-NAMES = tuple(name for family in FAMILIES for name, size in family.sizes.items() if isinstance(size.config.form, Decoder))
+OLDER = ("gpt2-xl", "gpt3-175b", "lamda-137b", "bloom-176b", "llama-65b", "llama2-7b", "llama2-70b", "falcon-7b", "falcon-40b")
+NAMES = (*OLDER, "mistral-7b", "gemma-2b", "gemma-7b", "qwen2-72b", "llama3.1-8b", "llama3.1-70b", "llama3.1-405b", "qwen3-8b", "qwen3-32b")
+"""Models worth holding against each other: one for each way of sharing keys and values, and the sizes that people serve."""
 USUAL = ("llama2-7b", "llama2-70b", "mistral-7b", "falcon-7b")
 MOST = 6
 HELD: dict[str, Precision] = {"torch.float32": "fp32", "torch.float16": "fp16", "torch.bfloat16": "bf16"}
@@ -31,7 +34,7 @@ HELD: dict[str, Precision] = {"torch.float32": "fp32", "torch.float16": "fp16", 
 def _names(given: str) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(given.split("~"))) if given else ()
     if len(names) > MOST or any(name not in NAMES for name in names):
-        raise ValueError(given[:40])
+        raise Refusal("cache.models", "up to {most} models can be held against each other, of those listed", most=MOST)
     return names
 
 
@@ -76,10 +79,10 @@ def _choices(session: Session) -> tuple[int, int]:
     window = state.get(WINDOW) if state.get(WINDOW) in windows else windows[len(windows) // 2]
     with st.container(horizontal=True, gap="medium", key="cache-variants"):
         if len(divisors) > 1:
-            st.selectbox(words("cache.growing.groups"), divisors, width=190, **state.bind(GROUPS, shown=groups))
+            st.selectbox(words("cache.growing.groups"), divisors, width=240, **state.bind(GROUPS, shown=groups))
         if len(windows) > 1:
             say = {each: words.number(each, 0) for each in windows}
-            st.selectbox(words("cache.growing.window"), windows, format_func=say.__getitem__, width=190, **state.bind(WINDOW, shown=window))
+            st.selectbox(words("cache.growing.window"), windows, format_func=say.__getitem__, width=240, **state.bind(WINDOW, shown=window))
     return groups, window
 
 
@@ -159,7 +162,10 @@ def _machine() -> Listed:
 
 def _serving(session: Session) -> None:
     words = session.words
-    st.multiselect(words("cache.published.models"), NAMES, max_selections=MOST, **state.bind(MODELS, accept=tuple, shown=_listed()))
+    st.pills(words("cache.published.models"), NAMES, selection_mode="multi", **state.bind(MODELS, accept=tuple, shown=_listed()))
+    refused = state.refusal(MODELS)
+    if refused is not None:
+        note(session, words.refusal(refused))
     with st.container(horizontal=True, gap="medium", key="cache-serving"):
         st.segmented_control(words("cache.published.precision"), PRECISIONS, required=True, **state.bind(PRECISION))
         st.segmented_control(words("cache.published.batch"), BATCHES, required=True, **state.bind(BATCH))

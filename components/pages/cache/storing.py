@@ -104,7 +104,7 @@ def stored(session: Session, line: Line) -> None:
         session,
         "stored",
         lambda: view.cache(words, "cache-strips", scene, numbers, stepped=partial(state.put, STEP), chosen=_choose),
-        f"{_told(session, line, found, at)} {_proof(session, found, at)}",
+        f"{_told(session, line, found, at)} {_looked(session, scene)} {_proof(session, found, at)}",
         lambda: table(session, found, head, at, scene.pieces),
         lambda: RECIPE.format(ids=list(line.ids), first=line.first, site=where.site(layer, ""), head=head, group=found.group(head), at=at),
     )
@@ -178,6 +178,14 @@ def _told(session: Session, line: Line, found: Cached, at: int) -> str:
     said = words(f"cache.reading.{kind}", **told, token=visible(line.asking[at]), gone=whole(ledger.gone))
     source = words("cache.reading.with_source", source=whole(len(session.prompt.source_ids))) if session.prompt.source_ids else ""
     return f"{said} {words('cache.reading.bytes', bytes=whole(ledger.bytes), source=source)}"
+
+
+def _looked(session: Session, scene: Scene) -> str:
+    """Which stored key the new token's query fits best."""
+    words, row = session.words, scene.cached.pattern[scene.at, scene.head]
+    most = int(row.argmax())
+    told = {"head": scene.head + 1, "token": visible(scene.pieces[most]), "place": words.number(most + 1, 0), "share": words.percent(float(row[most]))}
+    return words("cache.reading.looks", **told)
 
 
 def _proof(session: Session, found: Cached, at: int) -> str:
