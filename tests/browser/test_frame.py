@@ -23,6 +23,7 @@ PAGES = (
     "training",
     "generation",
     "strategies",
+    "cache",
     "size",
     "families",
     "positions",
