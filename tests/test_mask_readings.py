@@ -11,11 +11,12 @@ import torch
 
 from model.analysis.leaking import LEAST, LONGEST, exchanged, leaks, travel
 from model.analysis.mask_costs import costs, times
-from model.analysis.masking import reach, saving
+from model.analysis.masking import losses, reach, saving
 from model.analysis.places import CROSS, Where, places
 from model.config import Attention, Config, Encoder, EncoderDecoder, PlainMlp
 from model.errors import Refusal
 from model.layers.masks import parse, parse_plan
+from model.trace import Tracer
 from model.transformer import Transformer
 
 CONFIG = Config(vocabulary=31, context=96, width=16, layers=3, attention=Attention(heads=4, kv_heads=2, size=8), mlp=PlainMlp(hidden=32))
@@ -97,7 +98,8 @@ def test_one_mask_for_all_costs_what_it_saves_elsewhere(config: Config) -> None:
 def test_times_are_of_a_pass_of_each_kind_and_say_which_blocks_were_computed(model: Transformer) -> None:
     read = times(model, parse_plan("causal & window(8)"), 1_000, seconds=0.01)
     assert (read.tokens, read.kept, read.blocks, read.laps) == (96, 3, 4, read.laps)
-    assert min(read.plain, read.hidden, read.skipped) > 0
+    for whole, attention in zip((read.plain, read.hidden, read.skipped), read.attention, strict=True):
+        assert 0 < attention < whole
     about = Transformer(BOTH, seed=3).eval()
     for where in places(BOTH).values():
         assert times(about, parse_plan("causal; L1.H0: ~bidirectional"), 40, where, seconds=0.01).blocks == 1
@@ -177,3 +179,11 @@ def test_every_token_is_exchanged_for_another_one_of_its_text() -> None:
 def test_a_text_too_long_to_ask_token_by_token_is_refused(model: Transformer) -> None:
     with pytest.raises(Refusal, match=f"up to {LONGEST} tokens .* has 97"):
         leaks(model, [1] * 97, parse_plan("causal"))
+
+
+@pytest.mark.parametrize("specification", PLANS)
+def test_a_prediction_is_told_its_answer_exactly_if_exchanging_the_answer_changes_it(model: Transformer, specification: str) -> None:
+    plan, ids, tracer = parse_plan(specification), torch.tensor(IDS), Tracer(model)
+    default = tracer.trace(ids).clone()
+    told = losses(default, tracer.trace(ids, mask=plan.build(3, 4, 12))).told
+    assert told.tolist() == (np.diagonal(leaks(model, IDS, plan).moved, 1) > 0).tolist()

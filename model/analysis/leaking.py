@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.analysis.masking import product, reached
 from model.analysis.places import CROSS, Where, named, own, sighted
 from model.config import Config
 from model.errors import Refusal
@@ -63,10 +64,7 @@ def travel(plan: Plan, config: Config, where: Where, queries: int, keys: int) ->
     looks = list(_by_layer(sighted(plan, config, where, queries, keys), config.depths[where.stack]))
     if where == CROSS:
         return _across(looks, config, queries, keys)
-    known = [np.eye(queries, dtype=bool)]
-    for look in looks:
-        known.append(_product(look | known[0], known[-1]))
-    return Travel(np.stack(known))
+    return Travel(reached(looks))
 
 
 def _across(looks: Sequence[Booleans], config: Config, targets: int, sources: int) -> Travel:
@@ -74,17 +72,13 @@ def _across(looks: Sequence[Booleans], config: Config, targets: int, sources: in
     source = travel(Plan.of(own(config, Where("encoder"))), config, Where("encoder"), sources, sources).reached[-1]
     known = [np.zeros((targets, sources), bool)]
     for look in looks:
-        known.append(_product(among | np.eye(targets, dtype=bool), known[-1]) | _product(look, source))
+        known.append(product(among | np.eye(targets, dtype=bool), known[-1]) | product(look, source))
     return Travel(np.stack(known))
 
 
 def _by_layer(mask: Tensor | Sights, depth: int) -> Iterator[Booleans]:
     for layer in range(depth):
         yield (mask if isinstance(mask, Tensor) else union((mask[layer],))).numpy()
-
-
-def _product(one: Booleans, other: Booleans) -> Booleans:
-    return (torch.from_numpy(one).float() @ torch.from_numpy(other).float() > 0).numpy()
 
 
 # ---------------------------------------------------------------- by experiment

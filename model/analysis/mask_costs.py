@@ -23,6 +23,8 @@ from model.transformer import Transformer
 
 LENGTHS = (1, 2, 4, 8, 16, *range(32, 1_025, 32))
 """The lengths at which a mask is built and counted, unless others are asked for."""
+FEWEST = 3
+"""Laps of each way, at least; the first does not count."""
 BLOCK = 64
 """Queries and keys a side of a block that is computed or skipped."""
 NUMBER = 4
@@ -141,12 +143,17 @@ def _held(allowed: Tensor, where: Where) -> int:
 @dataclass(frozen=True, slots=True)
 class Times:
     """Seconds of one whole pass over `tokens` tokens, medians over `laps`: `plain`, the model as it is; `hidden`, every pair computed and
-    the mask's hidden; `skipped`, only blocks computed that hold an allowed pair, `kept` of `blocks` in a map."""
+    the mask's hidden; `skipped`, only blocks computed that hold an allowed pair, `kept` of `blocks` in a map.
+
+    `attention` is the part of each of the three that a mask can save at all: from queries, keys and values to what is mixed, in all
+    layers of the masked attention.
+    """
 
     tokens: int
     plain: float
     hidden: float
     skipped: float
+    attention: tuple[float, float, float]
     kept: int
     blocks: int
     laps: int
@@ -156,33 +163,49 @@ class Times:
         """How many times sooner the pass is over that skips than the one that hides."""
         return self.hidden / self.skipped
 
+    @property
+    def attention_gained(self) -> float:
+        """The same of attention alone."""
+        _, hidden, skipped = self.attention
+        return hidden / skipped
+
 
 def times(model: Transformer, plan: Plan, tokens: int = 512, where: Where | None = None, seconds: float = 1.0) -> Times:
     """Let the model read `tokens` tokens (at most its context; an encoder–decoder a source as long too) in these three ways, in turns, for
     about so many seconds, so that whatever else the machine does slows all of them alike. The first lap, when nothing is warm, does not
-    count. All three take the fast road, which shows no map; which ids are read changes nothing."""
+    count; two more do at least. All three take the fast road, which shows no map; which ids are read changes nothing."""
     config = model.config
     where, tokens = where or Where(config.main), min(tokens, config.context)
     mask = sighted(plan, config, where, tokens, tokens)
     ways = ((None, Watch("none")), (mask, Watch("none")), (mask, Watch("none", skip=BLOCK)))
-    laps: list[list[float]] = [[] for _ in ways]
+    laps: list[list[tuple[float, float]]] = [[] for _ in ways]
     end = time.perf_counter() + seconds
     with torch.inference_mode():
         for number in cycle(range(len(ways))):
             laps[number].append(_lap(model, where, tokens, *ways[number]))
-            if time.perf_counter() > end and len(laps[-1]) > 1:
+            if time.perf_counter() > end and len(laps[-1]) >= FEWEST:
                 break
+    (plain, hidden, skipped), attention = ([median(lap[part] for lap in counted[1:]) for counted in laps] for part in (0, 1))
     kept = kept_blocks(union(mask), BLOCK)
-    plain, hidden, skipped = (median(counted[1:]) for counted in laps)
-    return Times(tokens, plain, hidden, skipped, int(kept.sum()), kept.numel(), len(laps[-1]) - 1)
+    return Times(tokens, plain, hidden, skipped, (attention[0], attention[1], attention[2]), int(kept.sum()), kept.numel(), len(laps[-1]) - 1)
 
 
-def _lap(model: Transformer, where: Where, tokens: int, mask: Any, watch: Watch) -> float:
-    """One pass, under a mask in one place."""
+def _lap(model: Transformer, where: Where, tokens: int, mask: Any, watch: Watch) -> tuple[float, float]:
+    """One pass under a mask in one place: its seconds, and those between values and what is mixed of them there."""
     ids, given = torch.arange(tokens)[None] % model.config.vocabulary, {named(model.config, where): mask}
+    mixing, begun = 0.0, 0.0
+
+    def clock(name: str, value: Tensor) -> Tensor:
+        nonlocal mixing, begun
+        if name.startswith(f"{where.stack}.") and name.endswith(f".{where.branch}.v"):
+            begun = time.perf_counter()
+        elif name.startswith(f"{where.stack}.") and name.endswith(f".{where.branch}.mixed"):
+            mixing += time.perf_counter() - begun
+        return value
+
     start = time.perf_counter()
     memory = None
     if len(model.config.depths) > 1:
-        memory = model.encode(ids, mask=given.get("source_mask"), across=given.get("across"), watch=watch)
-    model(ids, memory=memory, mask=given.get("mask"), watch=watch)
-    return time.perf_counter() - start
+        memory = model.encode(ids, mask=given.get("source_mask"), across=given.get("across"), tap=clock, watch=watch)
+    model(ids, memory=memory, mask=given.get("mask"), tap=clock, watch=watch)
+    return time.perf_counter() - start, mixing

@@ -6,6 +6,7 @@ boolean (T, S), rows = queries, columns = keys, True = may look.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from model.analysis.attention import one_head
 from model.analysis.places import Where, built, own
 from model.config import Config
+from model.layers.masks import Sight, union
 from model.trace import Trace
 
 Floats = NDArray[np.float32]
@@ -99,11 +101,20 @@ def _held(allowed: Booleans) -> int:
 def reach(allowed: Booleans, layers: int) -> Booleans:
     """Which tokens can influence which outputs through `layers` blocks, (T, T): a path may take one look per layer, and the
     residual stream lets every token keep what it has."""
-    step = torch.from_numpy(allowed | np.eye(len(allowed), dtype=bool)).float()
-    paths = step
-    for _ in range(layers - 1):
-        paths = (paths @ step).clamp_(max=1)
-    return (paths > 0).numpy()
+    return reached([allowed] * layers)[-1]
+
+
+def reached(looks: Sequence[Booleans]) -> Booleans:
+    """The same after every layer, of which each has a mask of its own, (T, T): (L + 1, T, T), before the first layer too."""
+    known = [np.eye(len(looks[0]), dtype=bool)]
+    for look in looks:
+        known.append(product(look | known[0], known[-1]))
+    return np.stack(known)
+
+
+def product(one: Booleans, other: Booleans) -> Booleans:
+    """Whether any way leads through both, (T, S) and (S, N): (T, N)."""
+    return (torch.from_numpy(one).float() @ torch.from_numpy(other).float() > 0).numpy()
 
 
 def shrunk(allowed: Booleans, side: int) -> tuple[Floats, int]:
@@ -228,8 +239,8 @@ class LossReading:
 
 def losses(default: Trace, masked: Trace) -> LossReading:
     """The loss of every token after the first, both ways. Needs two tokens or more."""
-    reached = reach(masked.mask.cpu().numpy(), masked.model.config.layers)
-    return LossReading(_surprise(default), _surprise(masked), np.diagonal(reached, 1).copy())
+    told = reached([union((Sight(masked.allowed(layer=layer)),)).cpu().numpy() for layer in range(masked.model.config.layers)])[-1]
+    return LossReading(_surprise(default), _surprise(masked), np.diagonal(told, 1).copy())
 
 
 def _surprise(trace: Trace) -> Floats:
