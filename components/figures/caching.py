@@ -170,7 +170,8 @@ def published(words: Words, found: Sequence[Served], hardware: Hardware, layout:
     name = words("cache.published.memory", machine=hardware.accelerator.title)
     traces.append(_line(name, [NEAREST, FARTHEST], [memory, memory], [words.bytes(memory)] * 2, rule))
     tens = [10.0**power for power in range(5, 14)]
-    across = {"title": words("cache.growing.length"), "type": "log", "tickvals": powers[1::2], "ticktext": [words.number(at, 0) for at in powers[1::2]]}
+    named = powers[1::2]
+    across = {"title": words("cache.growing.length"), "type": "log", "tickvals": named, "ticktext": [words.number(at, 0) for at in named]}
     down = {"title": words("cache.growing.bytes"), "type": "log", "tickvals": tens, "ticktext": [words.bytes(ten) for ten in tens]}
     return _figure(traces, layout, across, down)
 

@@ -30,7 +30,8 @@ def test_a_step_computes_one_key_reads_the_others_and_its_numbers_are_the_models
     layers = model().config.layers
     assert numbers(shown.locator(".counted").inner_text()) == [1, length, length - 1, length, layers]
     listed = table(page, "stored", ("Token",))
-    keys = listed[listed[ENGLISH("cache.table.vector")] == ENGLISH("cache.view.k")][ENGLISH("cache.table.value")].to_numpy(float)
+    vectors, values = (listed[ENGLISH(f"cache.table.{name}")].to_numpy() for name in ("vector", "value"))
+    keys = values[vectors == ENGLISH("cache.view.k")].astype(float)
     assert keys.reshape(length, -1) == pytest.approx(found.k[1, :length], abs=1e-3)
     with torch.no_grad():
         apart = model()(torch.tensor([text]))[0, length - 1] - model()(torch.tensor([text[:length]]))[0, -1]

@@ -15,7 +15,7 @@ export default function (component) {
   const root = component.parentElement.querySelector(".cache");
   root.drawn ??= new Cache(root);
   root.drawn.receive(component);
-  return () => root.drawn?.leave();
+  return whenGone(root, () => root.drawn.leave());
 }
 
 class Cache {

@@ -184,8 +184,8 @@ def _looked(session: Session, scene: Scene) -> str:
     """Which stored key the new token's query fits best."""
     words, row = session.words, scene.cached.pattern[scene.at, scene.head]
     most = int(row.argmax())
-    told = {"head": scene.head + 1, "token": visible(scene.pieces[most]), "place": words.number(most + 1, 0), "share": words.percent(float(row[most]))}
-    return words("cache.reading.looks", **told)
+    told = {"token": visible(scene.pieces[most]), "place": words.number(most + 1, 0), "share": words.percent(float(row[most]))}
+    return words("cache.reading.looks", head=scene.head + 1, **told)
 
 
 def _proof(session: Session, found: Cached, at: int) -> str:
