@@ -9,7 +9,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from components import compute, lessons, state
+from components import lessons, state
 from components.canvas.losscurve.following import guessing
 from components.canvas.plate import visible
 from components.figures import strips, weighing
@@ -23,7 +23,7 @@ from components.pages.training.stage import SEED, Lesson, table
 from components.runs import BOUNDARY
 from components.theme import PAIR
 from model.text.instructions import InstructionStream
-from model.text.tokenizer import BEGIN
+from model.text.tokenizer import BEGIN, Tokenizer
 
 SECONDS = state.integer("t.a.seconds", 12, 2, 25)
 SHOWN = 40
@@ -147,7 +147,7 @@ def _pictures(session: Session) -> None:
 def row(seed: int) -> tuple[tuple[str, ...], tuple[bool, ...]]:
     """The first tokens of a row behind its begin token, and which belong to an answer: of the first batch's rows, the one in which most
     instructions end there."""
-    words = compute.embedded().tokenizer
+    words = Tokenizer.for_world()
     rows = InstructionStream(words, lessons.ROW, seed=seed, dials=lessons.ASKING_WORLD).next(lessons.LIVE.recipe.batch)
     ids, answer = rows.ids[:, 1 : SHOWN + 1], rows.answer[:, 1 : SHOWN + 1]
     chosen = int((ids == words.begin).sum(1).argmax())

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from components import compute, lessons, state
+from components import lessons, state
 from components.canvas.losscurve.following import guessing
 from components.canvas.plate import visible
 from components.figures import strips, weighing
@@ -22,7 +22,7 @@ from components.pages.training.curves import Plot
 from components.pages.training.stage import SEED, Lesson, table
 from components.runs import floor
 from model.layers.masks import Bidirectional, Causal
-from model.text.tokenizer import BEGIN
+from model.text.tokenizer import BEGIN, Tokenizer
 from model.training import NextToken
 from model.training.objective import source
 
@@ -136,7 +136,7 @@ def _pictures(session: Session) -> None:
 def row(seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The first tokens of the first row that both runs read, and what each is to say."""
     preset = lessons.preset(NextToken(), lessons.LIVE.recipe.budget, seed)
-    dealt, words = source(preset.task, lessons.ROW, seed=seed, dials=preset.dials).next(1), compute.embedded().tokenizer
+    dealt, words = source(preset.task, lessons.ROW, seed=seed, dials=preset.dials).next(1), Tokenizer.for_world()
     said = [tuple(words.piece(number) for number in ids[0, :SHOWN].tolist()) for ids in (dealt.ids, dealt.targets)]
     return said[0], said[1]
 
