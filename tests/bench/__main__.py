@@ -9,7 +9,7 @@ import sys
 
 from tests.bench.race import Row
 
-COURSES = ("forward", "generation", "training", "screen", "scale")
+COURSES = ("forward", "generation", "speculative", "training", "screen", "scale")
 
 
 def main() -> None:

@@ -83,9 +83,8 @@ def _controls(session: Session, found: Sequence[Specimen]) -> None:
     )
     with st.container(key="drafts-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
         names = {own.id: words("strategies.drafts.itself") if own is session.specimen else own.name for own in found}
-        chosen = _draft(found).id
-        help = words("strategies.drafts.helper_help")
-        st.selectbox(words("strategies.drafts.helper"), [*names], format_func=names.__getitem__, width=200, help=help, **state.bind(HELPER, shown=chosen))
+        helper = {"help": words("strategies.drafts.helper_help"), **state.bind(HELPER, shown=_draft(found).id)}
+        st.selectbox(words("strategies.drafts.helper"), [*names], format_func=names.__getitem__, width=200, **helper)
         slider("ahead", AHEAD, 1, 8, 1)
         slider("heat", HEAT, 0.0, 2.0, 0.05)
         slider("k", TOP_K, 0, 100, 1)
