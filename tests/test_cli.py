@@ -460,7 +460,7 @@ def test_a_longer_budget_takes_a_finished_run_further(cli, plan: Path, tmp_path:
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["--out", "new"], "--preset draft or embedded or live or masked or translator"),
+        (["--out", "new"], "--preset answers or draft or embedded or live or masked or translator or unmasked"),
         (["--preset", "live", "--out", "full"], r"thesis\.tex"),
         (["--resume", "nowhere", "--out", "new"], r"nowhere/card\.json is missing"),
         (["--resume", "nowhere", "--preset", "live", "--out", "new"], "leave --preset"),

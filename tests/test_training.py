@@ -555,7 +555,7 @@ def test_a_preset_that_cannot_be_is_refused(given: dict[str, Any], told: str) ->
 
 
 def test_an_unknown_preset_names_the_known_ones() -> None:
-    with pytest.raises(Refusal, match="no preset huge; choose from draft, embedded, live, masked, translator"):
+    with pytest.raises(Refusal, match="no preset huge; choose from answers, draft, embedded, live, masked, translator, unmasked"):
         session.preset("huge")
 
 
