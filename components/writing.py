@@ -61,6 +61,8 @@ PICKS = _numbers("g.picks", 2)
 """Steps held, as number of the step and id."""
 FILLS = _numbers("g.fills", 3)
 """Fillings held, as number of the step, place and id."""
+ONWARD = state.option("g.on", "dials", ("dials", "greedy"))
+"""How a text goes on after a token that it might have had."""
 STOP = state.flag("g.stop", True)
 ORDER: Field[Order] = state.option("g.order", ORDERS[0], ORDERS)
 SPEED = state.option("g.speed", 2.0, SPEEDS)
@@ -75,7 +77,7 @@ TURNED: dict[str, Field[Any]] = {
     "typical": TYPICAL,
     "seed": SEED,
 }
-FIELDS = (*TURNED.values(), COUNT, AT, PICKS, FILLS, STOP, ORDER, SPEED, branches.BRANCHES)
+FIELDS = (*TURNED.values(), COUNT, AT, PICKS, FILLS, STOP, ORDER, SPEED, ONWARD, branches.BRANCHES)
 
 
 # ---------------------------------------------------------------- what is known at the cursor
@@ -111,6 +113,8 @@ class Line(ABC):
     revision: int = 0
     left: bool = False
     """Whether the reader has gone on to another prompt, which the whole page must hear of."""
+    playing: bool = False
+    """Whether the last step was one of many that the player asks for by itself."""
 
     @property
     @abstractmethod
@@ -374,8 +378,9 @@ def _line(session: Session, key: tuple[Any, ...]) -> Line:
 def act(line: Line, what: Act, at: int) -> None:
     """Move along the text, look at one of its blanks; beyond its end, write."""
     chosen = at if what == "choose" else None
+    line.playing = what == "play"
     match what:
-        case "step":
+        case "step" | "play":
             forward(line)
         case "back":
             line.at = max(0, line.at - 1)
@@ -440,6 +445,15 @@ def abandon(line: Line, before: tuple[int, ...]) -> None:
     no beginning that others share."""
     if isinstance(line, Continued) and not branches.begins(ids_of(line), before):
         branches.keep(line.key, before)
+
+
+def what_if(line: Continued, id: int, choose: Choose) -> None:
+    """Keep as a branch what `choose` would write, were this token put at the cursor; the text itself stays as it is."""
+    before = (*ids_of(line)[: line.at], id)
+    count = max(FIRST, len(line.steps) - line.at) - 1
+    writer = Writer(line.writer.model, (*line.writer.prompt, *before), source=line.writer.source)
+    ahead = () if id == line.stop else writer.follow(choose, count, stop=line.stop)
+    branches.keep(line.key, (*before, *(step.id for step in ahead)))
 
 
 def visit(line: Line, key: int) -> None:

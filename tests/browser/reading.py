@@ -45,7 +45,7 @@ CANVASES = {
     "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
     "training": ("training-curve",),
     "embeddings": ("scatter",),
-    "generation": ("player", "dials", "gaze"),
+    "generation": ("player", "dials", "gaze", "why-lens", "why-filters", "why-settings"),
     "tree": ("grown",),
     "strategies": ("beams",),
     "cache": ("cache-strips",),

@@ -22,7 +22,8 @@ from components.i18n import Words
 from model.errors import Refusal
 
 HERE = Path(__file__).parent
-Act = Literal["step", "back", "restart", "go", "choose", "swap"]
+Act = Literal["step", "play", "rest", "back", "restart", "go", "choose", "swap"]
+"""What a reader does; `play` is a step that the playing asks for, `rest` ends it."""
 SPEEDS = (0.5, 1.0, 2.0, 4.0, 8.0)
 WORDS = (
     "heading",
@@ -199,7 +200,7 @@ def act(sent: Any, steps: int, length: int) -> tuple[Act, int]:
     match sent:
         case {"act": "choose"}:
             return "choose", plate.index(sent, "at", length)
-        case {"act": "step" | "back" | "restart" | "go" | "swap" as name}:
+        case {"act": "step" | "play" | "rest" | "back" | "restart" | "go" | "swap" as name}:
             return name, plate.index(sent, "at", steps + 1)
     raise Refusal("timeline.act", "a player can {known}; got {given}", known=", ".join(get_args(Act)), given=repr(sent)[:60])
 

@@ -242,14 +242,17 @@ class Player {
     this.waiting = true;
     this.asked = performance.now();
     this.send.setTriggerValue("act", {act: name, at});
-    if (this.playing) this.next = setTimeout(() => this.act("step"), LOST);
+    if (this.playing) this.next = setTimeout(() => this.act("play"), LOST);
   }
 
   toggled() {
-    if (this.playing) return this.pause();
+    if (this.playing) {
+      this.pause();
+      return this.act("rest");
+    }
     this.playing = true;
     this.furnish();
-    this.act("step");
+    this.act("play");
   }
 
   pause() {
@@ -262,7 +265,7 @@ class Player {
   schedule() {
     clearTimeout(this.next);
     const wait = document.hidden ? UNSEEN : Math.max(0, this.asked + 1000 / this.pace - performance.now());
-    this.next = setTimeout(() => (document.hidden ? this.schedule() : this.act("step")), wait);
+    this.next = setTimeout(() => (document.hidden ? this.schedule() : this.act("play")), wait);
   }
 
   key(event) {

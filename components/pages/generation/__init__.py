@@ -1,5 +1,5 @@
 """Generation: the text growing token by token, a source being translated, or blanks being filled; the distribution each token came
-from, and where the model looked to choose it.
+from, where the model looked to choose it, why it was this one, and what another would have led to.
 """
 
 from __future__ import annotations
@@ -7,10 +7,11 @@ from __future__ import annotations
 import streamlit as st
 
 from components.page import Page, Session, block, note
-from components.pages.generation.beside import beside
+from components.pages.generation.beside import beside, swaps
 from components.pages.generation.following import next_token
 from components.pages.generation.looking import looked, looked_across
 from components.pages.generation.player import played
+from components.pages.generation.why import why
 from components.writing import FIELDS, Continued, line_of
 from model.config import Decoder, Encoder
 
@@ -36,6 +37,7 @@ def stage(session: Session) -> None:
     now = line.moment()
     played(session, line, now)
     if isinstance(line, Continued):
+        swaps(session, line, now)
         beside(session, line)
     left, right = st.columns([17, 10], gap="medium")
     with left:
@@ -44,6 +46,7 @@ def stage(session: Session) -> None:
         if now.crossed.size:
             looked_across(session, line, now)
         looked(session, line, now)
+    why(session, line)
 
 
 PAGE = Page("generation", render, FIELDS)

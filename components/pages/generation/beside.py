@@ -7,18 +7,41 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
-from components import branches, compute
+from components import branches, compute, state
 from components.branches import Branch
 from components.canvas.branches import Act, Row, Scene, branch_rows
 from components.canvas.plate import visible
 from components.page import Session, exhibit
-from components.pages.generation.pieces import piece, pieces, revision
-from components.writing import Continued, ids_of, visit
-from model.generation import Continuation
+from components.pages.generation.pieces import piece, pieces, quoted, revision
+from components.writing import ONWARD, Continued, Moment, ids_of, visit, what_if
+from model.generation import Continuation, Greedy, pick, softmax
 
 SHOWN = 40  # tokens of a row, from where the first of them parts
+OTHERS = 4  # tokens that might have stood here
 BEFORE = 5  # tokens of what they have in common
+
+
+def swaps(session: Session, line: Continued, now: Moment) -> None:
+    """What if another token stood here: a button for each of the likeliest others, which keeps what would follow as a branch."""
+    words, probabilities = session.words, softmax(now.logits)
+    own = pick(now.logits, line.dials.choose(), now.history, now.place) if now.written is None else now.written
+    others = [int(id) for id in np.argsort(-probabilities, kind="stable")[: OTHERS + 1] if id != own][:OTHERS]
+    with st.container(horizontal=True, gap="small", vertical_alignment="center", key="what-if"):
+        st.markdown(words("generation.what_if.asked", token=quoted(visible(piece(session, own)))), width="content")
+        for number, id in enumerate(others):
+            said = f"{quoted(visible(piece(session, id)))} · {words.percent(probabilities[id])}"
+            st.button(said, key=f"what-if-{number}", on_click=partial(_swap, line, id), disabled=line.over)
+        ways = {way: words(f"generation.what_if.{way}") for way in ("dials", "greedy")}
+        bound = state.bind(ONWARD)
+        st.segmented_control(
+            words("generation.what_if.onward"), list(ways), format_func=ways.__getitem__, required=True, label_visibility="collapsed", **bound
+        )
+
+
+def _swap(line: Continued, id: int) -> None:
+    what_if(line, id, Greedy() if state.get(ONWARD) == "greedy" else line.dials.choose())
 
 
 def beside(session: Session, line: Continued) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from components.canvas.plate import visible
 from components.controls import prompt
 from components.page import Session
@@ -27,6 +29,11 @@ def pieces(session: Session, ids: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(piece(session, id) if own is None else own for id, own in zip(ids, [*shown, *[None] * len(ids)], strict=False))
 
 
+def quoted(piece: str) -> str:
+    """A token where Markdown is read, so that nothing of it is obeyed."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", piece)
+
+
 def around(session: Session, line: Filled) -> str:
     """The blank that is looked at, between what stands before it and after it."""
     shown = [visible(text) for text in pieces(session, line.seen)]
@@ -42,6 +49,8 @@ def read_again(line: Line) -> str:
 
 
 READ_AGAIN = """
+import re
+
 import numpy as np
 import torch
 
