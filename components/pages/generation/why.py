@@ -240,7 +240,7 @@ def _settings(session: Session, asked: Asked) -> None:
         lambda: grid_table(session.words.language, "why-settings", settings_grid(session, asked, found)),
         settings_in_words(session, asked, found),
         lambda: settings_table(session, found),
-        lambda: account_again(asked, "chances", "{'probability': found}"),
+        lambda: account_again(asked, "chances", "{'temperature': np.array(account.TEMPERATURES), 'probability': found}"),
     )
 
 
@@ -308,14 +308,13 @@ ACCOUNT_AGAIN = """
 import numpy as np
 import torch
 
-from model.generation import Greedy, Sample
-from model.generation.account import {name}
+from model.generation import Greedy, Sample, account
 from model.trace import Tracer
 
 text, place, cut = {text}, {place}, {cut}  # the text as it stood, where the model is asked, and what may not be chosen there
 logits = Tracer(model).trace(torch.tensor(text), source=torch.tensor(source) if source else None).logits[place].numpy().copy()
 logits[[] if cut is None else [cut]] = -np.inf
-found = {name}(logits, {choose}, {history}, {token})
+found = account.{name}(logits, {choose}, {history}, {token})
 numbers = {numbers}
 """
 FILTER_NUMBERS = "{name: np.array([getattr(each, name) for each in found]) for name in ('removed', 'mass', 'lost', 'left', 'after')}"
