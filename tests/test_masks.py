@@ -31,12 +31,8 @@ from model.layers.masks import (
     Strided,
     Wait,
     Window,
-    bigbird,
     blind_rows,
-    longformer,
     parse,
-    sparse,
-    streaming,
 )
 
 
@@ -84,10 +80,10 @@ DEFINITIONS: list[tuple[Mask, Callable[[int, int, int], bool]]] = [
     (Random(3, 7), lambda q, k, n: drew(q, k, 3, 7)),
     (Random(64, 999_999), lambda q, k, n: True),
     (Wait(3), lambda q, k, n: k - q <= 3),
-    (streaming(2, 3), lambda q, k, n: k <= q and (k < 2 or q - k < 3)),
-    (sparse(4), lambda q, k, n: k in range(q - 4, q + 1) or (k < q and (q - k) % 4 == 0)),
-    (longformer(2, 1), lambda q, k, n: abs(q - k) <= 1 or q == 0 or k == 0),
-    (bigbird(2, 1, 2, 5), lambda q, k, n: abs(q - k) <= 1 or q == 0 or k == 0 or drew(q, k, 2, 5)),
+    (parse("causal & (prefix(2) | window(3))"), lambda q, k, n: k <= q and (k < 2 or q - k < 3)),
+    (parse("causal & (window(4) | strided(4))"), lambda q, k, n: k in range(q - 4, q + 1) or (k < q and (q - k) % 4 == 0)),
+    (parse("window(2) | global(1)"), lambda q, k, n: abs(q - k) <= 1 or q == 0 or k == 0),
+    (parse("window(2) | global(1) | random(2,5)"), lambda q, k, n: abs(q - k) <= 1 or q == 0 or k == 0 or drew(q, k, 2, 5)),
     (Prefix(0), lambda q, k, n: False),
     (Prefix(7), lambda q, k, n: k < 7),
     (Packed((3, 9, 20)), lambda q, k, n: document(q, (3, 9, 20)) == document(k, (3, 9, 20))),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.analysis.places import named, places, sighted
-from model.config import Config, EncoderDecoder, Kind
+from model.config import Alibi as AlibiPositions
+from model.config import Config, EncoderDecoder, Kind, NoPositions
 from model.errors import Refusal
 from model.generation import generate
 from model.generation.decoder import Decoder
@@ -236,6 +238,17 @@ def test_a_plan_that_is_the_same_everywhere_is_one_mask(config: Config) -> None:
     assert torch.equal(once.mask, each.mask)
     stacked = tuple(Sight(sight.allowed.expand(6, 9, 9), torch.zeros(6, 9, 9)) for sight in built)
     torch.testing.assert_close(Tracer(model).trace(ids, source=source, mask=stacked).logits, once.logits, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("heads", [4, 6])
+@torch.no_grad()
+def test_alibi_laid_over_a_model_without_positions_is_a_model_with_alibi(heads: int) -> None:
+    plain = replace(EVERY[0], positions=NoPositions(), attention=replace(EVERY[0].attention, heads=heads, kv_heads=heads))
+    bare, born = Transformer(plain, seed=1).eval(), Transformer(replace(plain, positions=AlibiPositions()), seed=1).eval()
+    ids = torch.arange(12)[None]
+    laid = bare(ids, mask=parse_plan("causal + alibi(1)").build(3, heads, 12))
+    torch.testing.assert_close(laid, born(ids), atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(laid, bare(ids), atol=1e-3)
 
 
 def test_gradients_flow_through_a_plan_as_through_its_masks() -> None:

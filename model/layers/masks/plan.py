@@ -14,7 +14,7 @@ from torch import Tensor
 
 from model.errors import Refusal
 from model.layers.masks.combining import Mask
-from model.layers.masks.soft import Shaded, Sight, Soft
+from model.layers.masks.soft import Shaded, Sight
 
 PLACES = 64
 """Layers and heads with a mask of their own, at most."""
@@ -50,9 +50,9 @@ class Plan:
                 raise Refusal("mask.twice", "{place} has two masks; give it one", place=str(spot))
 
     @classmethod
-    def of(cls, mask: Mask | Shaded, *soft: Soft) -> Plan:
-        """The same mask, with these soft ones, in every layer and head."""
-        return cls(Shaded(mask.mask, (*mask.soft, *soft)) if isinstance(mask, Shaded) else Shaded(mask, soft))
+    def of(cls, mask: Mask | Shaded) -> Plan:
+        """The same mask in every layer and head."""
+        return cls(mask if isinstance(mask, Shaded) else Shaded(mask))
 
     def __str__(self) -> str:
         return "; ".join([str(self.everywhere), *(f"{spot}: {shaded}" for spot, shaded in self.own)])
