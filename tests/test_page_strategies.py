@@ -201,6 +201,15 @@ def test_blanks_are_filled_in_every_way(opened: Callable[..., AppTest], shelf: d
 def test_without_two_blanks_it_says_so_and_offers_a_text(opened: Callable[..., AppTest]) -> None:
     app = opened("masked", text="The sky is ___.")
     assert EN("strategies.filling.few") in "".join(element.proto.body for element in app.html)
-    app.button(key="filling-try").click().run()
+    app.button(key="try-filling-0").click().run()
     assert not app.exception
     assert len(canvas(app, "fillings")["ways"]) == 4
+
+
+def test_a_translation_is_held_against_the_grammars_own(shelf: dict[str, Path], opened: Callable[..., AppTest]) -> None:
+    specimen = compute.specimen(checkpoints.load(checkpoints.TRANSLATOR), "translator")
+    session = Session(EN, theme.LIGHT, specimen, prompt.read(EN, specimen, "", "the red keys are in the garden"))
+    said = beams._told(session, beams._found(session))
+    assert EN("strategies.beams.right_both", reference="as chaves vermelhas estão no jardim") in said
+    unknown = Session(EN, theme.LIGHT, specimen, prompt.read(EN, specimen, "", "the zordo"))
+    assert beams._judged(unknown, beams._found(unknown)) == ""

@@ -21,10 +21,10 @@ def render(session: Session) -> None:
     """The page: which way, and that way on the reader's text; of a model that fills blanks, the ways to fill them."""
     words = session.words
     st.title(words("strategies.title"))
-    st.markdown(words(f"strategies.lead{'_encoder' if isinstance(session.specimen.config.form, Encoder) else ''}"))
     if isinstance(session.specimen.config.form, Encoder):
         filling.section(session)
         return
+    st.markdown(words("strategies.lead"))
     named = lambda way: words(f"strategies.way.{way}")  # noqa: E731
     st.segmented_control(words("strategies.way.label"), list(SECTIONS), format_func=named, required=True, **state.bind(WAY))
     SECTIONS[state.get(WAY)](session)

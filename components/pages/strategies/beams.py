@@ -16,8 +16,9 @@ from components.canvas.beams import Kind, Row, Scene, beams
 from components.canvas.plate import visible
 from components.controls import prompt
 from components.page import Session, block, exhibit
-from components.pages.strategies.onward import door, spoken, written
+from components.pages.strategies.onward import door, spoken, tries, written
 from model.generation import Beams, BeamStep, Chosen, Sample, Text, beam_search, generate
+from model.text.reference import translation
 
 WIDTH = state.integer("b.width", 4, 1, 8)
 PENALTY = state.number("b.penalty", 1.0, -1.0, 2.0)
@@ -26,8 +27,9 @@ STOP = state.flag("b.stop", True)
 SEED = state.integer("b.seed", 0, 0, 9_999)
 LIT = state.integer("b.lit", 0, 0, 9)
 FIELDS = (WIDTH, PENALTY, TOKENS, STOP, SEED, LIT)
-TRIED = {"decoder": ("Ana", "Jorge", "The key is in the forest. The bag"), "translator": ("the red keys are in the garden",)}
-"""Texts on which a search finds what greedy decoding does not, or nearly."""
+TRIED = ("Repeat: pesiné", "De", "The jar is", "Ana lost")
+TRIED_SOURCES = ("the red keys are in the garden", "Feche: { [ ( ( ) ) ] [ ] } { { } { } } ( ).")
+"""Texts on which a search finds what greedy decoding does not, or where the two nearly part."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +56,8 @@ class Found:
 def section(session: Session) -> None:
     """The controls and what they find."""
     st.markdown(session.words("strategies.beams.lead"))
+    if session.specimen.loaded.tokenizer is not None:
+        tries(session, "beams", TRIED_SOURCES if session.prompt.source else TRIED)
     _controls(session)
     found = _found(session)
     rows = _rows(session, found)
@@ -81,7 +85,7 @@ def section(session: Session) -> None:
 
 def _controls(session: Session) -> None:
     words = session.words
-    with st.container(key="beams-controls", horizontal=True, gap="large", vertical_alignment="bottom"):
+    with st.container(key="beams-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
         st.slider(words("strategies.beams.width"), 1, 8, width=220, help=words("strategies.beams.width_help"), **state.bind(WIDTH))
         st.slider(words("strategies.beams.tokens"), 1, 32, width=220, **state.bind(TOKENS))
         help = words("strategies.beams.penalty_help")
@@ -130,6 +134,29 @@ def _revision(session: Session, how: Beams) -> str:
 
 
 def _told(session: Session, found: Found) -> str:
+    """What beams found against greedy decoding, and, of a translation, which of them the grammar agrees with."""
+    return f"{_compared(session, found)} {_judged(session, found)}".rstrip()
+
+
+def _reference(session: Session) -> str | None:
+    """The one right translation of the source, where there is a source and the grammar can read it."""
+    return translation(session.prompt.source.text) if session.prompt.source else None
+
+
+def _right(session: Session, text: Text, reference: str) -> bool:
+    return written(session, [id for id in text.ids if id != session.specimen.loaded.marks.stop]) == reference
+
+
+def _judged(session: Session, found: Found) -> str:
+    reference = _reference(session)
+    if reference is None or len(session.prompt.given) > session.prompt.opening:
+        return ""
+    best, greedy = (_right(session, text, reference) for text in (found.best, found.greedy))
+    who = "both" if best and greedy else "best" if best else "greedy" if greedy else "neither"
+    return session.words(f"strategies.beams.right_{who}", reference=reference)
+
+
+def _compared(session: Session, found: Found) -> str:
     words, best, greedy = session.words, found.best, found.greedy
     told = {"best": spoken(session, best.ids), "greedy": spoken(session, greedy.ids), "width": words.number(found.how.width)}
     lost = words(f"strategies.beams.died_{_plural(found.died)}", died=words.number(found.died))

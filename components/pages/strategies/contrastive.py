@@ -79,7 +79,7 @@ def _opened(pair: Pair) -> int:
 
 def _controls(session: Session) -> None:
     words = session.words
-    with st.container(key="contrast-controls", horizontal=True, gap="large", vertical_alignment="bottom"):
+    with st.container(key="contrast-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
         help = words("strategies.contrast.alpha_help")
         st.slider(words("strategies.contrast.alpha"), 0.0, 1.0, step=0.05, width=220, help=help, **state.bind(ALPHA))
         st.slider(words("strategies.contrast.top_k"), 1, 10, width=220, **state.bind(TOP))

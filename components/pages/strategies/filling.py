@@ -13,15 +13,16 @@ from components import compute, state
 from components.canvas.fillings import Scene, fillings
 from components.canvas.plate import visible
 from components.controls import prompt
-from components.controls.prompt import TEXT
 from components.page import Session, block, exhibit, note
+from components.pages.strategies.onward import tries
 from model.generation import WAYS, Filling, filled
 from model.text.blanks import WRITTEN
 
 ROUNDS = state.integer("b.rounds", 4, 2, 8)
 FIELDS = (ROUNDS,)
-TRIED = f"EN: the {WRITTEN} {WRITTEN} is in the {WRITTEN} = PT: {WRITTEN} {WRITTEN} {WRITTEN} está no {WRITTEN}."
-"""A text whose blanks lean on each other."""
+LEANING = "EN: the _ _ is in the _ = PT: _ _ _ está no _.", "Count from _ to _: _ _ _ _.", "The _ is at the _. Q: Where is the _? A: at the _."
+TRIED = tuple(text.replace("_", WRITTEN) for text in LEANING)
+"""Texts whose blanks lean on each other."""
 
 
 @block
@@ -33,7 +34,7 @@ def section(session: Session) -> None:
         spelled = tokenizer is not None and tokenizer.blank is not None
         note(session, words("strategies.filling.few" if spelled else "generation.no_blank_token"))
         if spelled:
-            st.button(words("strategies.filling.try", text=TRIED), key="filling-try", on_click=partial(state.put, TEXT, TRIED))
+            tries(session, "filling", TRIED)
         return
     st.slider(words("strategies.filling.rounds"), 2, 8, width=260, help=words("strategies.filling.rounds_help"), **state.bind(ROUNDS))
     found = _found(session)

@@ -26,6 +26,17 @@ def spoken(session: Session, ids: Sequence[int]) -> str:
     return text if len(ids) <= SHOWN else f"{text} …"
 
 
+def tries(session: Session, key: str, texts: Sequence[str]) -> None:
+    """Texts worth trying, each a button that puts it in the reader's field."""
+    with st.container(key=f"tries-{key}", horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(session.words("strategies.tries"), width="content")
+        for number, text in enumerate(texts):
+            if st.button(text, key=f"try-{key}-{number}", width="content"):
+                state.put(prompt.TEXT, text)
+                state.reset(prompt.TARGET)
+                st.rerun()
+
+
 def door(session: Session, key: str, ids: Sequence[int]) -> None:
     """A button that goes on with a text on the generation page, where every token of it can be looked at."""
     if st.button(session.words("strategies.onward"), key=f"onward-{key}", width="content"):
