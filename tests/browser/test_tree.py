@@ -55,6 +55,7 @@ def test_a_tree_three_levels_deep_and_back_and_a_branch(tab: Callable[..., Page]
     node(page, "21").press("ArrowUp")
     pressed(page, lambda: node(page, "20").press("Enter"))
     expect(node(page, "20")).to_have_attribute("aria-expanded", "true")
+    expect(node(page, "20")).to_be_focused()
     pressed(page, node(page, "201").click)
     path = chosen("201")
     steps = [float(nats(path[:at])[id]) for at, id in enumerate(path)]
@@ -74,6 +75,7 @@ def test_a_tree_three_levels_deep_and_back_and_a_branch(tab: Callable[..., Page]
     pressed(page, lambda: node(page, "20").press("Enter"))
     pressed(page, lambda: node(page, "20").press("Enter"))
     expect(node(page, "20")).to_have_attribute("aria-expanded", "false")
+    expect(node(page, "20")).to_be_focused()
     expect(node(page, "201")).to_have_count(0)
     pressed(page, node(page, "1").click)
     page.get_by_role("button", name=ENGLISH("tree.acts.keep"), exact=True).click()

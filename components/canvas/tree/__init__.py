@@ -27,7 +27,7 @@ REST = 0.66
 """How high what is left to the others is, in rows."""
 WIDEST = 6
 """Children a node has at most: a choice is written as one digit."""
-SENTENCES = ("keys", "scale", "thick", "label", "label_root", "here", "here_root", "others", "others_pruned", "tree")
+SENTENCES = ("keys", "scale", "thick", "label", "label_root", "here", "here_root", "others", "others_pruned", "tree", "fit", "unfit")
 STATES = ("open", "shut", "end", "context", "blanks", "depth")
 FACTS = ("step", "nats", "whole", "total", "perplexity")
 

@@ -14,7 +14,7 @@ export default function (component) {
 class Grown {
   constructor(root) {
     Object.assign(this, {root, chips: new Map(), rests: new Map(), focused: null, hovered: null});
-    this.title = make("h3");
+    this.title = make("h2");
     this.keys = make("p", "dim keys");
     this.edges = document.createElementNS(LINES, "svg");
     this.edges.setAttribute("aria-hidden", "true");
@@ -23,14 +23,19 @@ class Grown {
     this.beside = make("div", "rests");
     this.beside.setAttribute("aria-hidden", "true");
     this.stage = make("div", "stage", this.edges, this.beside, this.tree);
-    this.frame = make("div", "frame", this.stage);
+    this.sheet = make("div", "sheet", this.stage);
+    this.frame = make("div", "frame", this.sheet);
+    this.fit = make("button", "fit");
+    this.fit.type = "button";
+    this.fit.onclick = () => { this.fitted = !this.fitted; this.arrange(true); this.reveal(this.data.chosen, true); };
     this.scale = make("div", "scale");
     this.legend = make("p", "legend dim");
     this.say = make("p", "readout");
     this.say.setAttribute("aria-live", "polite");
     this.card = make("div", "card");
-    root.replaceChildren(this.title, this.keys, this.frame, make("div", "under", this.scale, this.legend), this.say, this.card);
+    root.replaceChildren(make("div", "top", this.title, this.fit), this.keys, this.frame, make("div", "under", this.scale, this.legend), this.say, this.card);
     this.tree.onkeydown = event => this.key(event);
+    this.frame.onpointerdown = event => this.grab(event);
     this.watch = new ResizeObserver(() => this.arrange(false));
     this.watch.observe(root);
   }
@@ -72,11 +77,16 @@ class Grown {
 
   /** A chip for every node, a line for every remainder; what is gone fades. */
   populate() {
-    const {nodes, rests} = this.data;
+    const {nodes, rests} = this.data, held = this.root.getRootNode().activeElement?.dataset?.node;
+    this.moving = true;
     this.keep(this.chips, nodes, node => node.id, node => this.chip(node));
     this.keep(this.rests, rests, rest => nodes[rest.parent].id, rest => this.rest(rest));
-    for (const node of nodes) this.tree.append(this.chips.get(node.id).element);
-    if (this.focused !== null) this.chips.get(this.focused)?.element.focus({preventScroll: true});
+    nodes.forEach(({id}, at) => {
+      const {element} = this.chips.get(id);
+      if (this.tree.children[at] !== element) this.tree.insertBefore(element, this.tree.children[at] ?? null);
+    });
+    this.moving = false;
+    if (held !== undefined) this.chips.get(this.byId.has(held) ? held : this.data.chosen).element.focus({preventScroll: true});
   }
 
   keep(kept, items, name, born) {
@@ -145,10 +155,15 @@ class Grown {
     this.root.classList.toggle("narrow", narrow);
     const chip = (this.across = narrow ? Math.max(150, Math.min(size.chip, room - size.left - 8 - (columns - 1) * size.pitch)) : size.chip);
     this.wide = narrow ? Math.max(room, size.left + (columns - 1) * size.pitch + chip + 8) : Math.max(room, size.left + (columns - 1) * size.pitch + chip + 44);
-    this.tall = Math.max(size.high - 4, (narrow ? lines : rows) * size.row + 2 * PAD);
+    const high = (narrow ? lines : rows) * size.row + 2 * PAD, fitting = Math.max(0.2, Math.min(1, room / this.wide, (size.high - 4) / high));
+    this.zoom = this.fitted && !narrow ? fitting : 1;
+    this.tall = Math.max((size.high - 4) / this.zoom, high);
+    this.fit.style.visibility = fitting < 1 && !narrow ? "" : "hidden";
+    this.fit.textContent = this.data.words[this.fitted ? "unfit" : "fit"];
     this.shift = narrow ? PAD : Math.max(PAD, (this.tall - rows * size.row) / 2);
     this.frame.style.height = `${size.high}px`;
-    Object.assign(this.stage.style, {width: `${this.wide}px`, height: `${this.tall}px`});
+    Object.assign(this.stage.style, {width: `${this.wide}px`, height: `${this.tall}px`, transform: this.zoom < 1 ? `scale(${this.zoom})` : ""});
+    Object.assign(this.sheet.style, {width: `${this.wide * this.zoom}px`, height: `${this.tall * this.zoom}px`});
     this.edges.setAttribute("width", this.wide);
     this.edges.setAttribute("height", this.tall);
     for (const item of [...this.chips.values(), ...this.rests.values()]) this.aim(item);
@@ -229,7 +244,7 @@ class Grown {
   reveal(id, slowly) {
     const node = this.byId.get(id);
     if (!node || !this.size) return;
-    const near = [node, ...this.data.nodes.filter(({parent}) => this.data.nodes[parent] === node)].map(each => this.spot(each));
+    const near = [node, ...this.data.nodes.filter(({parent}) => this.data.nodes[parent] === node)].map(each => this.spot(each)).map(({x, y}) => ({x: x * this.zoom, y: y * this.zoom}));
     const quiet = !slowly || matchMedia("(prefers-reduced-motion: reduce)").matches;
     const [top, bottom] = [Math.min(...near.map(({y}) => y)) - HIGH, Math.max(...near.map(({y}) => y)) + HIGH];
     const [left, right] = [near[0].x - 20, Math.max(...near.map(({x}) => x)) + this.across + 20];
@@ -260,6 +275,15 @@ class Grown {
 
   press(id) {
     this.send("press", {node: id});
+  }
+
+  /** The sheet moves with a mouse that holds it; fingers scroll by themselves. */
+  grab(event) {
+    if (event.pointerType !== "mouse" || event.button || event.target.closest(".chip") || event.offsetX > this.frame.clientWidth) return;
+    const {frame} = this, from = {x: event.clientX + frame.scrollLeft, y: event.clientY + frame.scrollTop};
+    frame.setPointerCapture(event.pointerId);
+    frame.onpointermove = ({clientX, clientY}) => frame.scrollTo({left: from.x - clientX, top: from.y - clientY, behavior: "instant"});
+    frame.onpointerup = frame.onpointercancel = () => { frame.onpointermove = null; };
   }
 
   /** The node beside this one where an arrow leads. */

@@ -127,7 +127,7 @@ def _picture(session: Session, now: Grown) -> None:
         lambda: telling.nodes_again(now),
     )
     if now.root.closed is not None:
-        note(session, session.words("generation.ended.context", context=session.words.number(session.specimen.config.context)))
+        note(session, session.words("tree.room", context=session.words.number(session.specimen.config.context)))
     if len(state.get(FLIPS)) >= BY_HAND:
         note(session, session.words("tree.full", limit=session.words.number(BY_HAND)))
 
