@@ -11,7 +11,7 @@ from components.pages.generation.beside import beside, swaps
 from components.pages.generation.following import next_token
 from components.pages.generation.looking import looked, looked_across
 from components.pages.generation.player import played
-from components.pages.generation.why import why
+from components.pages.generation.why import reasons
 from components.writing import FIELDS, Continued, line_of
 from model.config import Decoder, Encoder
 
@@ -46,7 +46,7 @@ def stage(session: Session) -> None:
         if now.crossed.size:
             looked_across(session, line, now)
         looked(session, line, now)
-    why(session, line)
+    reasons(session, line)
 
 
 PAGE = Page("generation", render, FIELDS)

@@ -41,9 +41,9 @@ class Asked:
     revision: str
 
 
-def why(session: Session, line: Line) -> None:
+def reasons(session: Session, line: Line) -> None:
     """The step at the cursor, taken apart; while the text plays, the one at which it was last at rest."""
-    words, asked = session.words, _asked(session, line)
+    words, asked = session.words, held_still(session, line)
     st.header(words("generation.why.heading", token=quoted(visible(piece(session, asked.token)))))
     st.markdown(words(f"generation.why.{'written' if asked.written else 'drawn'}"))
     _parts(session, line, asked)
@@ -59,7 +59,8 @@ def _parts(session: Session, line: Line, asked: Asked) -> None:
         _settings(session, asked)
 
 
-def _asked(session: Session, line: Line) -> Asked:
+def held_still(session: Session, line: Line) -> Asked:
+    """The step at the cursor; while the text plays, the one it had when it last stood still."""
     kept = state.remember("generation.asked", dict)
     if kept.get("key") != line.key or not line.playing or line.over:
         kept.update(key=line.key, asked=asked(session, line))
@@ -91,7 +92,7 @@ def _lens(session: Session, asked: Asked) -> None:
         lambda: grid_table(session.words.language, "why-lens", lens_grid(session, asked, found)),
         lens_in_words(session, found),
         lambda: lens_table(session, found),
-        lambda: LENS_AGAIN.format(text=list(asked.ids), place=asked.place, token=asked.token, cut=asked.cut),
+        lambda: lens_again(asked),
     )
     if stands_in_the_prompt(session, asked):
         door(session, f"logits[{asked.place},{asked.token}]", "why")
@@ -290,6 +291,11 @@ def settings_table(session: Session, found: NDArray[np.float64]) -> pd.DataFrame
 
 
 # ---------------------------------------------------------------- in a notebook
+
+
+def lens_again(asked: Asked) -> str:
+    """The lines that read every layer again."""
+    return LENS_AGAIN.format(text=list(asked.ids), place=asked.place, token=asked.token, cut=asked.cut)
 
 
 def account_again(asked: Asked, name: str, numbers: str) -> str:
