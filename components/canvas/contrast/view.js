@@ -1,5 +1,7 @@
 // A text written by contrastive search over what greedy decoding wrote; under them the candidates of one of its tokens.
 
+const SHOWN = 60; // tokens of the prompt that stand before the new ones; of a long one the last
+
 export default function (component) {
   const root = component.parentElement.querySelector(".contrast");
   root.drawn ??= new Contrast(root);
@@ -40,7 +42,8 @@ class Contrast {
 
   write() {
     const {given, steps, greedy, words, variety} = this.header;
-    const before = given.map((piece, place) => this.piece(piece, "given", place));
+    const hidden = Math.max(0, given.length - SHOWN), more = hidden ? [this.piece("…", "given")] : [];
+    const before = given.map((piece, place) => this.piece(piece, "given", place)).slice(hidden);
     const tokens = steps.map((step, i) => {
       const button = make("button", step.chosen ? "token moved" : "token", step.piece);
       button.type = "button";
@@ -49,8 +52,9 @@ class Contrast {
       button.onclick = () => this.go(i);
       return button;
     });
-    this.ours.replaceChildren(this.name(words.ours, variety[0]), make("div", "pieces", ...before, ...tokens));
-    const theirs = [...given.map(piece => this.piece(piece, "given")), ...greedy.map(piece => this.piece(piece, "token"))];
+    this.ours.replaceChildren(this.name(words.ours, variety[0]), make("div", "pieces", ...more, ...before, ...tokens));
+    const same = (hidden ? ["…", ...given.slice(hidden)] : given).map(piece => this.piece(piece, "given"));
+    const theirs = [...same, ...greedy.map(piece => this.piece(piece, "token"))];
     this.theirs.replaceChildren(this.name(words.greedy, variety[1]), make("div", "pieces", ...theirs));
   }
 

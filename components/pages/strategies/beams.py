@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import exp
 from typing import Any
 
@@ -84,13 +85,13 @@ def section(session: Session) -> None:
 
 
 def _controls(session: Session) -> None:
-    words = session.words
+    words, anew = session.words, partial(state.reset, LIT)
     with st.container(key="beams-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
-        st.slider(words("strategies.beams.width"), 1, 8, width=220, help=words("strategies.beams.width_help"), **state.bind(WIDTH))
-        st.slider(words("strategies.beams.tokens"), 1, 32, width=220, **state.bind(TOKENS))
+        st.slider(words("strategies.beams.width"), 1, 8, width=220, help=words("strategies.beams.width_help"), **state.bind(WIDTH, then=anew))
+        st.slider(words("strategies.beams.tokens"), 1, 32, width=220, **state.bind(TOKENS, then=anew))
         help = words("strategies.beams.penalty_help")
-        st.slider(words("strategies.beams.penalty"), -1.0, 2.0, step=0.1, width=220, help=help, **state.bind(PENALTY))
-        st.toggle(words(f"strategies.stop.{'source' if session.prompt.source else 'document'}"), **state.bind(STOP))
+        st.slider(words("strategies.beams.penalty"), -1.0, 2.0, step=0.1, width=220, help=help, **state.bind(PENALTY, then=anew))
+        st.toggle(words(f"strategies.stop.{'source' if session.prompt.source else 'document'}"), **state.bind(STOP, then=anew))
 
 
 # ---------------------------------------------------------------- what is found
