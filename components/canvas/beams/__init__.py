@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import exp
 from pathlib import Path
 from typing import Any, Literal
 
@@ -71,7 +72,7 @@ def header(words: Words, scene: Scene) -> dict[str, Any]:
 def _drawn(node: Node, piece: Callable[[int], str]) -> dict[str, Any]:
     death = node.death and {"piece": plate.visible(piece(node.death.id)), "total": node.death.total, "bar": node.death.bar}
     told = {"step": node.step, "lane": node.lane, "parent": node.parent, "piece": plate.visible(piece(node.id)), "fate": node.fate}
-    return told | {"share": round(node.share, 6), "total": round(node.total, 6), "death": death}
+    return told | {"share": float(f"{node.share:.6g}"), "total": round(node.total, 6), "death": death}
 
 
 def _written(words: Words, row: Row, through: tuple[int, ...], number: int, greedy: float) -> dict[str, Any]:
@@ -79,9 +80,9 @@ def _written(words: Words, row: Row, through: tuple[int, ...], number: int, gree
     name = words("strategies.canvas.found", place=number + 1) if row.kind == "found" else words(f"strategies.canvas.{row.kind}")
     told = {
         "text": row.shown,
-        "nats": words.number(nats, 2),
+        "nats": _shown(words, nats, 2),
         "length": words.number(len(row.text.ids)),
-        "score": words.number(row.score, 3),
+        "score": _shown(words, row.score, 3),
         "perplexity": words.number(row.text.perplexity),
         "times": times(words, nats - greedy),
     }
@@ -90,7 +91,12 @@ def _written(words: Words, row: Row, through: tuple[int, ...], number: int, gree
 
 def times(words: Words, nats: float) -> str:
     """How many times as probable one text is as another, from the difference of their log-probabilities."""
-    return words("strategies.canvas.factor", factor=words.number(2.718281828459045 ** min(nats, 300.0)) if nats > -20 else words.number(0))
+    return words("strategies.canvas.factor", factor=words.number(float(f"{exp(max(-300.0, min(nats, 300.0))):.6g}")))
+
+
+def _shown(words: Words, value: float, digits: int) -> str:
+    """A number to so many decimals; what rounds to nought has no sign."""
+    return words.number(round(value, digits) + 0.0, digits)
 
 
 _view = component(

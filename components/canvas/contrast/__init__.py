@@ -59,7 +59,7 @@ def _step(step: ContrastStep, piece: Callable[[int], str], pieces: Sequence[str]
 
 
 def _trial(trial: Trial, piece: Callable[[int], str], pieces: Sequence[str]) -> dict[str, Any]:
-    told = {"piece": plate.visible(piece(trial.id)), "share": round(trial.probability, 6), "likeness": round(trial.likeness, 6)}
+    told = {"piece": plate.visible(piece(trial.id)), "share": float(f"{trial.probability:.6g}"), "likeness": round(trial.likeness, 6)}
     return told | {"score": round(trial.score, 6), "place": trial.place, "resembles": plate.visible(pieces[trial.place])}
 
 

@@ -44,13 +44,13 @@ def _way(words: Words, filling: Filling, scene: Scene) -> dict[str, Any]:
     put: dict[int, list[dict[str, Any]]] = {}
     for number, puts in enumerate(filling.passes, start=1):
         for one in puts:
-            told = {"pass": number, "piece": plate.visible(scene.piece(one.id)), "share": round(one.probability, 6)}
+            told = {"pass": number, "piece": plate.visible(scene.piece(one.id)), "share": float(f"{one.probability:.6g}")}
             put.setdefault(one.place, []).append(told)
     return {
         "name": words(f"strategies.filling.way.{filling.way}"),
         "passes": words(f"strategies.filling.passes_{'one' if len(filling.passes) == 1 else 'many'}", passes=words.number(len(filling.passes))),
-        "filled": words.number(filling.log_probability, 2),
-        "pseudo": words.number(filling.pseudo, 2),
+        "filled": words.number(round(filling.log_probability, 2) + 0.0, 2),
+        "pseudo": words.number(round(filling.pseudo, 2) + 0.0, 2),
         "put": {str(place): line for place, line in put.items()},
     }
 

@@ -161,6 +161,8 @@ def _compared(session: Session, found: Found) -> str:
     words, best, greedy = session.words, found.best, found.greedy
     told = {"best": spoken(session, best.ids), "greedy": spoken(session, greedy.ids), "width": words.number(found.how.width)}
     lost = words(f"strategies.beams.died_{_plural(found.died)}", died=words.number(found.died))
+    if found.how.width == 1:
+        return words("strategies.beams.alone", **told)
     if best.ids == greedy.ids:
         return f"{words('strategies.beams.same', **told)} {lost}"
     nats = best.log_probability - greedy.log_probability
