@@ -22,6 +22,7 @@ import torch
 from components import state
 from model import checkpoints
 from model.analysis.changing import Restoring, restoring
+from model.analysis.leaking import Leaks, leaks
 from model.analysis.places import Where, named, own, sighted
 from model.checkpoints import Loaded
 from model.config import Config
@@ -129,6 +130,11 @@ def _payloads() -> Shelf:
 @st.cache_resource(show_spinner=False)
 def _comparisons() -> Shelf:
     return Shelf(48 * MEGABYTE, _comparison_bytes)
+
+
+@st.cache_resource(show_spinner=False)
+def _experiments() -> Shelf:
+    return Shelf(8 * MEGABYTE, lambda found: found.moved.nbytes + found.reached.nbytes + found.future.nbytes)
 
 
 @st.cache_resource(show_spinner=False)
@@ -271,6 +277,14 @@ def traced(specimen: Specimen, ids: Sequence[int], mask: str = "", *, source: Se
             return specimen.tracer.trace(torch.tensor(ids), source=about, **given).clone()
 
     return _traces().get((specimen.id, ids, source, (where, mask) if changed is not None else None), make)
+
+
+def leaking(specimen: Specimen, ids: Sequence[int], mask: str, where: Where, source: Sequence[int] = ()) -> Leaks:
+    """What exchanging each token does to each prediction under a plan, as written; see `model.analysis.leaking.leaks`. Shared: nobody
+    writes into it."""
+    ids, source = tuple(ids), tuple(source)
+    make = lambda: leaks(specimen.loaded.model, ids, parse_plan(mask), where, source)  # noqa: E731
+    return _experiments().get((specimen.id, ids, source, where, mask), make)
 
 
 def compared(specimen: Specimen, ids: Sequence[int], edits: Sequence[Edit], *, source: Sequence[int] = (), at: int = -1) -> Comparison:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from hypothesis import given
@@ -19,18 +20,22 @@ from components import compute, state, theme
 from components.canvas import painter, patterns, scope
 from components.canvas.painter import Board, Sheet, received
 from components.canvas.patterns import Group, Picture
-from components.controls import mask
+from components.canvas.plate import visible
+from components.controls import mask, prompt
 from components.controls.mask import Desk
 from components.figures import masking as figures
 from components.i18n import Words
+from components.pages.masks import answer, bench, costs, leaks, travel
 from components.permalink import parse as read_link
 from model import checkpoints
+from model.analysis import leaking
 from model.analysis.masking import LossReading, NextReading
 from model.analysis.places import CROSS, Where
 from model.config import Attention, Config, PlainMlp
 from model.errors import Refusal
 from model.layers.masks import Bidirectional, Causal, Painted, Shaded, Spot, parse, parse_plan
 from model.text.tokenizer import Tokenizer
+from model.trace import Tracer
 from model.transformer import Transformer
 
 DECODER = Where("decoder")
@@ -469,3 +474,119 @@ def test_the_page_speaks_portuguese(opened: Callable[..., AppTest]) -> None:
 
 def test_causal_stands_where_nothing_was_painted() -> None:
     assert (desk(4).made("hand", ()), desk(4, Where("encoder")).made("hand", ())) == (Shaded(Causal()), Shaded(Bidirectional()))
+
+
+# ---------------------------------------------------------------- below the first pictures
+
+
+Kept = dict[str, tuple[str, Callable[[], pd.DataFrame], Callable[[], str]]]
+
+
+@pytest.fixture
+def kept(opened: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Kept]:
+    """Every exhibit of the page by its key: its sentence, its table and its recipe."""
+    found: Kept = {}
+
+    def keep(session: Any, key: str, draw: Any, reading: str, table: Any, recipe: Any = None) -> None:
+        draw()
+        found[key] = reading, table, recipe
+
+    for room in (answer, bench, costs, leaks, travel):
+        monkeypatch.setattr(room, "exhibit", keep)
+
+    def run(**parameters: str) -> Kept:
+        app = opened(**parameters)
+        assert not app.exception
+        assert "Something went wrong" not in said(app)
+        return found
+
+    return run
+
+
+def ids_of(text: str = TEXT) -> list[int]:
+    return list(prompt.read(Words("en"), compute.embedded(), text).ids)
+
+
+PLAN = "causal | prefix(4); L1: causal & window(2); L2.H1: bidirectional + alibi(1)"
+
+
+def test_recipes_leave_the_numbers_of_the_pictures(kept: Callable[..., Kept]) -> None:
+    found: dict[str, Any] = {}
+    for key, (_, _, recipe) in kept(spec=PLAN, layer="3", head="2").items():
+        model = compute.embedded().loaded.model
+        given = {"model": model, "ids": ids_of(), "source": [], "trace": Tracer(model).trace(ids_of()).clone()}
+        exec(recipe(), given)
+        found[key] = given["numbers"]
+    assert found.keys() == {"mask", "maps", "next", "loss", "leaks", "costs", "travel"}
+    model, plan = compute.embedded().loaded.model, parse_plan(PLAN)
+    masked = Tracer(model).trace(ids_of(), mask=plan.build(3, 2, 11)).clone()
+    np.testing.assert_allclose(found["maps"]["masked"], masked.pattern(2)[1].numpy(), atol=1e-6)
+    np.testing.assert_array_equal(found["mask"]["allowed"], booleans("causal | prefix(4)", 11))
+    np.testing.assert_allclose(found["leaks"]["moved"], leaking.leaks(model, ids_of(), plan).moved, atol=1e-6)
+    assert found["leaks"]["leaked"].any()
+    reached = leaking.travel(plan, model.config, DECODER, 11, 11).reached
+    np.testing.assert_array_equal(found["travel"]["arrival"] <= 3, reached[3])
+    at = [*sorted({*costs.LENGTHS, 11})].index(11)
+    pairs = [booleans(spec, 11).sum() for spec in ("causal | prefix(4)", "causal & window(2)", "bidirectional")]
+    assert found["costs"]["this"][at] == 3 * pairs[0] + 2 * pairs[1] + pairs[2]
+
+
+def test_a_leak_is_named_with_what_was_exchanged_for_what(kept: Callable[..., Kept]) -> None:
+    reading, table, _ = kept(spec="bidirectional")["leaks"]
+    found = leaking.leaks(compute.embedded().loaded.model, ids_of(), parse_plan("bidirectional"))
+    assert found.worst is not None
+    at, token = found.worst
+    pieces = prompt.read(Words("en"), compute.embedded(), TEXT).pieces
+    assert f"after token {at + 1}, “{visible(pieces[at])}”" in reading
+    assert f"token {token + 1}, “{visible(pieces[token])}”, was exchanged for “{visible(pieces[ids_of().index(int(found.by[token]))])}”" in reading
+    first = table().iloc[0]
+    assert (first["predicted after"], first["exchanged"]) == (at + 1, token + 1)
+    assert len(table()) == 55
+
+
+def test_a_causal_mask_is_not_suspected_until_one_asks(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="causal")
+    assert "nothing can leak" in "".join(element.value for element in app.markdown)
+    app.button(key="masks-leaks").click().run()
+    assert "No prediction changed with a token that was still to come" in said(app)
+
+
+def test_how_far_news_travels_is_told_layer_by_layer(kept: Callable[..., Kept]) -> None:
+    reading, table, _ = kept(spec="causal & window(2)")["travel"]
+    for layer, first in ((1, 10), (2, 9), (3, 8)):
+        assert f"after {layer} layer{'s' if layer > 1 else ''} from" in reading
+        assert f"(token {first}) on" in reading
+    assert table().iloc[-1, 2:].tolist() == [2, 3, 4]
+    assert "hears from nobody but itself" in kept(spec="causal & window(1)")["travel"][0]
+
+
+def test_the_curve_counts_what_the_masks_keep(kept: Callable[..., Kept]) -> None:
+    frame = kept(spec="causal & window(2)")["costs"][1]()
+    for length, this, own, every in frame.itertuples(index=False):
+        assert (this, own, every) == (6 * (2 * length - 1), 6 * length * (length + 1) // 2, 6 * length**2)
+    assert 11 in frame.iloc[:, 0].tolist()
+
+
+def test_a_pass_is_timed_when_one_asks(opened: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "SECONDS", 0.05)
+    app = opened(spec="causal & window(2)")
+    assert "medians of" not in said(app)
+    app.button(key="masks-measure").click().run()
+    assert not app.exception
+    assert "passes each over 300 tokens" in said(app)
+    assert "13 of 25 blocks" not in said(app)
+    assert "9 of 25 blocks of 64 × 64 pairs" in said(app)
+
+
+def test_what_happens_when_is_set_and_told(opened: Callable[..., AppTest]) -> None:
+    app = opened(spec="causal")
+    app.button(key="edge-blind").click().run()
+    assert specification(app).value == "causal & pad_left(2)"
+    assert "Rows 1, 2 may look at nothing. A softmax over nothing would be 0/0; here their weights are defined as zero (they sum to 0)" in said(app)
+    assert ", 0 are not finite" in said(app)
+    app.button(key="edge-uneven").click().run()
+    assert "2 filling tokens on the left, 1 on the right: 0 looks go there" in said(app)
+    app.button(key="edge-other").click().run()
+    assert specification(app).value == "painted"
+    assert "Painted for 5 tokens, and the text has 11" in said(app)
+    np.testing.assert_array_equal(shown(app), Painted.of(np.ones((5, 5), bool)).build(11).numpy())

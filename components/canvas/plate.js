@@ -161,8 +161,9 @@ function make(tag, kind, ...inside) {
 const whole = (value, language, signed) =>
   value.toLocaleString(language, {maximumFractionDigits: 0, signDisplay: signed ? "exceptZero" : "auto"}).replace("-", "−");
 
-/** The colour bar, its ends and what lies between at the square roots of their share; `most` is where the colours end. */
-function scaleOf(element, {most, table, language, words}) {
+/** The colour bar, its ends and what lies between at the square roots of their share; `most` is where the colours end. `plain` numbers are
+    written as they are, others as percentages. */
+function scaleOf(element, {most, table, language, words, plain = null}) {
   const marks = document.createElement("span"), name = document.createElement("span");
   element.className = `scale ${table}`;
   marks.className = "marks";
@@ -170,8 +171,8 @@ function scaleOf(element, {most, table, language, words}) {
   const shares = table === "diverging" ? [-1, -0.25, 0, 0.25, 1] : [0, 0.01, 0.1, 0.25, 0.5, 1];
   for (const share of shares) {
     const mark = document.createElement("span"), root = Math.sign(share) * Math.sqrt(Math.abs(share));
-    const written = (100 * share * most).toLocaleString(language, {maximumSignificantDigits: 2, signDisplay: "negative"}).replace("-", "−");
-    mark.textContent = share === 1 ? `${written}\u202f%` : written;
+    const written = ((plain === null ? 100 : 1) * share * most).toLocaleString(language, {maximumSignificantDigits: 2, signDisplay: "negative"}).replace("-", "−");
+    mark.textContent = share === 1 && plain === null ? `${written}\u202f%` : written;
     mark.style.left = `${table === "diverging" ? 50 + 50 * root : 100 * root}%`;
     marks.append(mark);
   }

@@ -325,9 +325,17 @@ class Desk:
             return
         square = np.ones((side, side), bool)
         square[: allowed.shape[0], : allowed.shape[1]] = allowed
+        self.paint_square(square)
+
+    def paint_square(self, square: NDArray[np.bool_]) -> None:
+        """Take a mask made by hand, (length, length), whatever the text's length."""
         soft, kept = self.current.soft, dict(state.get(self.sheet.paint)) | {self.scope: Painted.of(square)}
         state.put(self.sheet.paint, tuple(sorted(kept.items(), key=lambda item: str(item[0] or ""))))
         self._put(Shaded(WORD, soft))
+
+    def take(self, written: str) -> None:
+        """Take a mask as it is written."""
+        self._put(parse_plan(written).everywhere)
 
     def adopt(self) -> None:
         """Take what stands in the specification's field, if it can be read."""
@@ -359,7 +367,7 @@ def made(where: Where, name: str, numbers: tuple[int, ...] = ()) -> Shaded:
 
 def recognised(where: Where, shaded: Shaded) -> tuple[str, tuple[int, ...]]:
     """Which pattern of the gallery a mask is, and its numbers; `OWN` for any other combination."""
-    if isinstance(shaded.mask, Painted) and not shaded.soft:
+    if isinstance(shaded.mask, Painted):
         return "hand", ()
     written = str(shaded)
     for name, template in SHEETS[where.name].templates.items():

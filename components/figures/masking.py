@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from components.canvas.plate import visible
 from components.theme import DARK, DIVERGING, SEQUENTIAL, colour
@@ -131,3 +132,47 @@ def _axis(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 def _signed(value: float) -> str:
     rounded = round(float(value))
     return f"+{rounded}" if rounded > 0 else f"−{-rounded}" if rounded < 0 else "±0"
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def grown(
+    lengths: Sequence[int], lines: Mapping[str, NDArray[np.int64]], here: int, labels: Mapping[str, str], layout: Mapping[str, Any]
+) -> go.Figure:
+    """What a mask costs against the length of a text: a curve each for this mask (`this`), the model's `own` and `all` pairs, and a line where
+    the reader's text stands. `labels`: axis, axis_length, here, and the names of the curves."""
+    inks, dashes = {"this": AFTER, "own": BEFORE, "all": BEFORE}, {"all": "dot"}
+    shared = {"type": "scatter", "mode": "lines+markers", "x": list(lengths), "hovertemplate": "%{x}: %{y:.3s}<extra>%{fullData.name}</extra>"}
+    traces = [
+        shared
+        | {"name": labels[name], "y": line, "line": {"color": inks[name], "width": 2, "dash": dashes.get(name, "solid")}, "marker": {"size": 4}}
+        for name, line in reversed(list(lines.items()))
+    ]
+    across = {"title": labels["axis_length"], "showgrid": False, "range": [0, max(lengths) * 1.02]}
+    down = {"title": labels["axis"], "rangemode": "tozero", "tickformat": ".2s"}
+    mark = {"type": "line", "x0": here, "x1": here, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": DARK.glow, "width": 1, "dash": "dot"}}
+    late = here > max(lengths) / 2
+    name = {"x": here, "y": 1, "yref": "paper", "text": labels["here"], "showarrow": False, "xanchor": "right" if late else "left", "yanchor": "top"}
+    return _figure(traces, layout, across, down, shapes=[mark], annotations=[name | {"font": {"color": DARK.glow, "size": 13}}])
+
+
+def timed(milliseconds: Sequence[float], names: Sequence[str], axis: str, layout: Mapping[str, Any]) -> go.Figure:
+    """How long a pass takes, a bar a way."""
+    places = np.arange(len(names))
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "y": places,
+        "x": list(milliseconds),
+        "text": [f"{value:.1f} ms" for value in milliseconds],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "textfont": {"color": DARK.glow, "size": 13},
+        "marker": {"color": [BEFORE, colour(DIVERGING, 0.2), AFTER]},
+        "hoverinfo": "skip",
+        "showlegend": False,
+    }
+    across = {"title": axis, "range": [0, 1.25 * max(milliseconds)], "fixedrange": True}
+    down = {"title": "", "autorange": "reversed", "tickvals": places, "ticktext": list(names), "showgrid": False, "fixedrange": True}
+    return _figure([bars], layout, across, down, bargap=0.4, height=220)

@@ -22,7 +22,7 @@ from components import theme
 from components.canvas.plate import visible
 from components.i18n import Words
 from model import checkpoints
-from model.layers.masks import Mask
+from model.layers.masks import Mask, Sights
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 from model.transformer import Transformer
@@ -42,7 +42,7 @@ CANVASES = {
     "layers": ("lens", "race", "pushes"),
     "inside": ("flow", "derivation"),
     "change": ("change-parts", "change-chips", "change-text", "change-map-default", "change-map-changed", "change-map-difference"),
-    "masks": ("patterns", "painter", "map-default", "map-masked", "map-difference"),
+    "masks": ("scope", "patterns", "painter", "map-default", "map-masked", "map-difference"),
     "training": ("training-curve",),
     "embeddings": ("scatter",),
     "generation": ("player", "dials", "gaze", "why-lens", "why-filters", "why-settings"),
@@ -88,7 +88,7 @@ def pieces_of(text: str) -> list[str]:
     return [BEGIN, *(visible(piece) for piece in tokenizer().encode(text).pieces[:room])]
 
 
-def traced(text: str, mask: Mask | torch.Tensor | None = None) -> Trace:
+def traced(text: str, mask: Mask | torch.Tensor | Sights | None = None) -> Trace:
     """Everything that happens in the model on a text."""
     ids = ids_of(text)
     allowed = mask.build(len(ids)) if isinstance(mask, Mask) else mask

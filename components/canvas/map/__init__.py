@@ -32,7 +32,7 @@ class Matrix:
     colours end, whatever the numbers are, so that two maps can be compared. `allowed` (queries, keys) hatches what is not.
     The colours follow the square root of a number's size, so that small ones show; the legend says so. `across` says that a target's
     queries look at a source's keys. `omit` is a column left in the dark (−1: none). `said` are other words than a map of attention's own:
-    rows, columns, cell, label, scale."""
+    rows, columns, cell, blocked, label, scale. `plain` numbers are told as they are, with so many decimals; others are shares of 1."""
 
     title: str
     values: NDArray[np.floating[Any]]
@@ -44,6 +44,7 @@ class Matrix:
     across: bool = False
     omit: int = -1
     said: Mapping[str, str] = field(default_factory=dict)
+    plain: int | None = None
 
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.queries), len(self.keys)):
@@ -76,6 +77,7 @@ def header(words: Words, matrix: Matrix, revision: str, chosen: tuple[int, int] 
         "table": matrix.table,
         "most": matrix.most,
         "omit": matrix.omit,
+        "plain": matrix.plain,
         "fine": max(matrix.values.shape) <= FINE,
         "chosen": chosen,
         "height": height,

@@ -64,13 +64,20 @@ class Chart {
         rows: queries, columns: keys, values: this.values, table, omit, titles: words,
         blocked: (row, column) => !bit(this.allowed, row * keys.length + column),
         share: value => (signed ? 0.5 + 0.5 * Math.sign(value) * size(value) : size(value)),
-        brief: value => (Math.abs(value) < 0.005 ? "" : whole(100 * value, language, signed)),
+        brief: value => this.brief(value, language, signed),
       },
       width, height,
     );
     this.frame.style.height = `${this.matrix.bottom}px`;
     this.matrix.mark(this.chosen, this.hovered);
     this.root.dataset.painted = `${this.header.revision}/${this.chosen ? `${this.chosen.row}.${this.chosen.column}` : ""}`;
+  }
+
+  /** A cell's number as it stands in it. */
+  brief(value, language, signed) {
+    const {plain} = this.header;
+    if (plain !== null) return value < 0.5 * 10 ** -plain ? "" : value.toLocaleString(language, {maximumFractionDigits: plain});
+    return Math.abs(value) < 0.005 ? "" : whole(100 * value, language, signed);
   }
 
   preview(cell) {
@@ -87,11 +94,12 @@ class Chart {
 
   read(cell) {
     if (!cell) return void (this.readout.textContent = "");
-    const {queries, keys, words, language, table} = this.header, at = cell.row * keys.length + cell.column;
+    const {queries, keys, words, language, table, plain} = this.header, at = cell.row * keys.length + cell.column;
     const value = this.values[at], sign = table === "diverging" && value > 0 ? "+" : "";
     const names = {row: cell.row + 1, column: cell.column + 1, query: queries[cell.row], key: keys[cell.column]};
+    const written = plain === null ? sign + percent(value, language) : value.toLocaleString(language, {maximumFractionDigits: plain && plain + 1});
     this.readout.textContent = bit(this.allowed, at)
-      ? fill(words.cell, {...names, value: sign + percent(value, language)})
+      ? fill(words.cell, {...names, value: written})
       : fill(words.blocked, names);
   }
 

@@ -9,9 +9,8 @@ import streamlit as st
 from components.controls import mask
 from components.controls import where as places
 from components.page import Page, Session, block
-from components.pages.masks import answer, bench, costs
+from components.pages.masks import answer, bench, costs, edges, leaks, travel
 from components.pages.masks.view import FIELDS, WHERE, view
-from model.analysis import masking
 
 BREATH = 0.05  # seconds between the canvases and the rest: what arrives together is painted together, at the pace of the slowest
 
@@ -28,10 +27,9 @@ def workbench(session: Session) -> None:
     top = st.container(key="masks-top", horizontal=True, vertical_alignment="center")
     where = places.choice(session.words, WHERE, session.specimen)
     at = view(session, where)
-    shaded = at.desk.current
-    name, numbers = mask.recognised(where, shaded)
+    name, numbers = mask.recognised(where, at.shaded)
     at.desk.note_numbers(name, numbers)
-    allowed = at.desk.build(shaded)
+    allowed = at.desk.build(at.shaded)
     with top:
         st.markdown(session.words("masks.lead"))
         bench.where(at)
@@ -51,7 +49,14 @@ def workbench(session: Session) -> None:
     with left:
         (answer.shifts if at.encoder else answer.losses)(at, default, masked)
     with right:
-        costs.saved(at, masking.saving(allowed, session.specimen.config, where))
+        (leaks.leaked if at.ahead else travel.travelled)(session, at)
+    left, right = st.columns([11, 10], gap="large")
+    with left:
+        costs.costly(session, at)
+    with right:
+        if at.ahead:
+            travel.travelled(session, at)
+        edges.edges(session, at)
 
 
 PAGE = Page("masks", render, FIELDS)

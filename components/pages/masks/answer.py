@@ -79,9 +79,11 @@ def _map(view: View, name: str, values: masking.Floats, allowed: Booleans, revis
 
 
 def _revision(view: View, reading: MapsReading, name: str) -> str:
+    place = f"{view.where.name}.{reading.layer}.{reading.head}.{name}"
+    if name != "default":
+        return f"{view.revision}.{place}"
     prompt = view.session.prompt
-    what = repr((prompt.ids, prompt.source_ids, view.where, "" if name == "default" else view.spec)).encode()
-    return f"{view.session.specimen.id}.{zlib.crc32(what):08x}.{reading.layer}.{reading.head}.{name}"
+    return f"{view.specimen.id}.{zlib.crc32(repr((prompt.ids, prompt.source_ids)).encode()):08x}.{place}"
 
 
 def _moved(view: View, reading: MapsReading) -> str:

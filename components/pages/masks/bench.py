@@ -23,8 +23,8 @@ from model.layers.masks import Shaded, Spot
 
 def where(view: View) -> None:
     """All layers, one, or one head: where the mask in hand acts, and every mask of the plan."""
-    desk, at = view.desk, view.desk.scope
-    chips = [_chip(view, spot, shaded) for spot, shaded in desk.plan]
+    desk, at = view.desk, view.scope
+    chips = [_chip(view, spot, shaded) for spot, shaded in view.plan]
     layer, head = (-1, -1) if at is None else (at.layer, -1 if at.head is None else at.head)
     scope("scope", view.session.words, Reach(desk.layers, desk.heads, chips, layer, head), partial(_acted, desk))
 
@@ -64,16 +64,23 @@ def _picture(view: View, name: str) -> Picture:
 
 def painting(view: View, allowed: Booleans) -> None:
     board: Board = state.remember(f"masks.board.{view.where.name}", Board)
-    scope = "" if view.desk.scope is None else str(view.desk.scope)
-    sheet = Sheet(allowed, view.queries, view.keys, view.ahead, scope, view.desk.weight(view.desk.current))
+    scope = "" if view.scope is None else str(view.scope)
+    sheet = Sheet(allowed, view.queries, view.keys, view.ahead, scope, view.desk.weight(view.shaded))
     exhibit(
         view.session,
         "mask",
         lambda: painter("painter", view.session.words, sheet, board, view.desk.paint),
         _kept(view, allowed),
         lambda: _mask_table(view, allowed),
-        lambda: view.again('numbers = {"allowed": allowed.numpy()}'),
+        lambda: _again(view),
     )
+
+
+def _again(view: View) -> str:
+    at = view.scope
+    mask = "plan.everywhere.mask" if at is None else f"plan.at({at.layer}, {at.head}).mask"
+    lines = f"allowed = built({mask}, {view.where}, {view.queries_again}, len(source))"
+    return view.again(f'from model.analysis.places import built\n\n{lines}\nnumbers = {{"allowed": allowed.numpy()}}')
 
 
 def _kept(view: View, allowed: Booleans) -> str:

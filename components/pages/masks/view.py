@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,9 +15,9 @@ from components.controls import mask
 from components.controls import where as places
 from components.controls.mask import Desk
 from components.page import Session
-from model.analysis.places import Where, named, own
+from model.analysis.places import CROSS, Where, named, own
 from model.config import Encoder
-from model.layers.masks import Shaded, Spot
+from model.layers.masks import Plan, Shaded, Spot
 from model.trace import Trace
 
 Booleans = NDArray[np.bool_]
@@ -26,17 +27,26 @@ LAYER = state.integer("m.layer", 0, 0, 96)
 HEAD = state.integer("m.head", 0, 0, 128)
 BLANK = state.integer("m.blank", 0, 0, 1_024)
 WHERE = places.field("m.where")
-FIELDS = (WHERE, *mask.FIELDS, LAYER, HEAD, BLANK)
+LEAKS = state.flag("m.leaks", False)
+"""Whether the experiment that finds leaks was asked for."""
+COUNTED = state.option("m.counted", "pairs", ("pairs", "flops", "maps", "cache"))
+"""What the curve of costs counts."""
+FIELDS = (WHERE, *mask.FIELDS, LAYER, HEAD, BLANK, LEAKS, COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What the page is about: a session, the mask at hand in one place, and the tokens that ask and are asked there."""
+    """What the page is about: a session, a place with the masks of its layers and heads, which of them is on the screen (`scope`, `shaded`),
+    and the tokens that ask and are asked there. `spec` is the whole plan, written."""
 
     session: Session
     desk: Desk
     queries: tuple[str, ...]
     keys: tuple[str, ...]
+    plan: Plan
+    scope: Spot | None
+    shaded: Shaded
+    spec: str
 
     @property
     def specimen(self) -> Specimen:
@@ -49,9 +59,10 @@ class View:
         return self.desk.where
 
     @property
-    def spec(self) -> str:
-        """The masks of all layers and heads, written."""
-        return str(self.desk.plan)
+    def revision(self) -> str:
+        """Names this text in this model under this plan: what a picture of them is known by."""
+        prompt = self.session.prompt
+        return f"{self.specimen.id}.{zlib.crc32(repr((prompt.ids, prompt.source_ids, self.where, self.spec)).encode()):08x}"
 
     @property
     def encoder(self) -> bool:
@@ -98,15 +109,26 @@ class View:
 
     def again(self, lines: str) -> str:
         """The lines that read the text under the mask at hand, then these."""
-        where, config = self.where, self.specimen.config
-        queries = "len(source)" if where.stack != config.main else "len(ids)"
-        return AGAIN.format(spec=self.spec, where=where, queries=queries, name=named(config, where)) + lines
+        return AGAIN.format(spec=self.spec, where=self.where, queries=self.queries_again, name=named(self.specimen.config, self.where)) + lines
+
+    @property
+    def queries_again(self) -> str:
+        """How many tokens ask, as a notebook counts them."""
+        return "len(ids)" if self.where.stack == self.specimen.config.main else "len(source)"
+
+    @property
+    def keys_again(self) -> str:
+        """How many are asked."""
+        return "len(source)" if self.where == CROSS else self.queries_again
 
 
 def view(session: Session, where: Where) -> View:
     """The mask of this session at a place."""
     (queries, keys), config = places.pieces(session.prompt, where), session.specimen.config
-    return View(session, Desk(where, len(queries), len(keys), config.depths[where.stack], config.attention.heads), queries, keys)
+    desk = Desk(where, len(queries), len(keys), config.depths[where.stack], config.attention.heads)
+    plan, scope = desk.plan, desk.scope
+    shaded = plan.everywhere if scope is None else plan.at(scope.layer, scope.head)
+    return View(session, desk, queries, keys, plan, scope, shaded, str(plan))
 
 
 def plural(count: int) -> str:
