@@ -13,22 +13,22 @@ from components.i18n import Words
 from components.theme import DARK
 from model.generation.agreement import Trial
 from model.generation.choose import Numbers
+from model.generation.duel import Duel
 
 DRAFT, TARGET = "#7FD6B4", "#8C86A0"
-MOST = 10
-"""Tokens that the chart has room for."""
+MOST, LEAST = 10, 0.002
+"""So many tokens the chart has room for, and none that everybody gives less than this."""
 
 
-def likeliest(trial: Trial, q: Numbers, most: int | None = None) -> list[int]:
+def likeliest(trial: Trial, q: Numbers) -> list[int]:
     """The tokens that any of the three gives a share, the target's likeliest first."""
     ranked = np.argsort(-(trial.p + 1e-9 * q), kind="stable")
-    found = [int(id) for id in ranked if trial.p[id] > 0 or q[id] > 0 or trial.counts[id] > 0]
-    return found[:most]
+    return [int(id) for id in ranked if trial.p[id] > 0 or q[id] > 0 or trial.counts[id] > 0]
 
 
 def figure(words: Words, layout: dict[str, Any], trial: Trial, q: Numbers, piece: Callable[[int], str]) -> go.Figure:
     """Three bars a token; on the written one, how far chance alone moves it in 95 tries of 100."""
-    ids = likeliest(trial, q, MOST)
+    ids = [id for id in likeliest(trial, q) if max(trial.p[id], q[id], trial.counts[id] / trial.times) >= LEAST][:MOST]
     names = [f"{place + 1} · {piece(id)}" for place, id in enumerate(ids)]
     shares, p = trial.counts / trial.times, trial.p
     spread = 1.96 * np.sqrt(p * (1 - p) / trial.times)
@@ -63,3 +63,15 @@ def table(words: Words, trial: Trial, q: Numbers, piece: Callable[[int], str]) -
         "counted": [int(trial.counts[id]) for id in ids],
     }
     return pd.DataFrame({words(f"strategies.drafts.trial.{name}"): values for name, values in columns.items()})
+
+
+def clocks(words: Words, layout: dict[str, Any], duel: Duel) -> go.Figure:
+    """Tokens a second, alone and with a draft."""
+    names = [words(f"strategies.drafts.clock.way_{way}") for way in ("together", "alone")]
+    values = [duel.together, duel.alone]
+    told = [f"{words.number(value, 0)} " for value in values]
+    bars = go.Bar(x=values, y=names, orientation="h", marker_color=[DRAFT, TARGET], text=told, textposition="inside", insidetextanchor="end")
+    chart = go.Figure(bars.update(textfont={"color": "#10100F", "size": 16}))
+    chart.update_layout(layout, height=150, bargap=0.3)
+    chart.update_xaxes(rangemode="tozero", fixedrange=True, title=words("strategies.drafts.clock.rate_of"))
+    return chart.update_yaxes(fixedrange=True, showgrid=False)

@@ -61,6 +61,7 @@ SAID = (
     "add_full",
     "draft",
     "target",
+    "left",
     "chance",
     "die",
     "accepted",

@@ -208,7 +208,7 @@ class Drafts {
 
   added({piece, origin, share, die}) {
     const {words, language, drawn} = this.header;
-    const lines = [[words.target, percent(share, language)], ...(drawn ? [[words.die, this.number(die, 3)]] : [])];
+    const lines = [[words[origin === "correction" ? "left" : "target"], percent(share, language)], ...(drawn ? [[words.die, this.number(die, 3)]] : [])];
     const told = lines.flatMap(([name, value]) => [make("span", "dim", name), make("b", "", value)]);
     return make("div", `cell ${origin}`, make("span", "piece", piece), make("span", "lines", ...told), make("span", "mark", `+ ${words[origin]}`));
   }

@@ -256,8 +256,9 @@ def _timed(session: Session, told: Told) -> None:
         st.caption(words("strategies.drafts.untimed"))
         return
     found = kept[key]
-    frame = lambda: _clocks(session, found)  # noqa: E731
-    exhibit(session, "clocks", lambda: st.dataframe(frame(), hide_index=True, width="content"), _timed_in_words(session, found), frame)
+    chart = figures.clocks(words, layout(session), found)
+    draw = lambda: st.plotly_chart(chart, theme=None, key="drafts-clocks", config={"displayModeBar": False})  # noqa: E731
+    exhibit(session, "clocks", draw, _timed_in_words(session, found), lambda: _clocks(session, found))
 
 
 def _timed_in_words(session: Session, found: Duel) -> str:
