@@ -54,8 +54,8 @@ def _parts(session: Session, line: Line, asked: Asked) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         _lens(session, asked)
-    with right:
         _removed(session, asked)
+    with right:
         _settings(session, asked)
 
 
