@@ -155,8 +155,9 @@ class Grown {
     this.root.classList.toggle("narrow", narrow);
     const chip = (this.across = narrow ? Math.max(150, Math.min(size.chip, room - size.left - 8 - (columns - 1) * size.pitch)) : size.chip);
     this.wide = narrow ? Math.max(room, size.left + (columns - 1) * size.pitch + chip + 8) : Math.max(room, size.left + (columns - 1) * size.pitch + chip + 44);
-    const high = (narrow ? lines : rows) * size.row + 2 * PAD, fitting = Math.max(0.2, Math.min(1, room / this.wide, (size.high - 4) / high));
+    const high = (narrow ? lines : rows) * size.row + 2 * PAD, fitting = Math.max(0.06, Math.min(1, room / this.wide, (size.high - 4) / high));
     this.zoom = this.fitted && !narrow ? fitting : 1;
+    if (this.zoom < 1) this.stretch(room / this.zoom, columns);
     this.tall = Math.max((size.high - 4) / this.zoom, high);
     this.fit.style.visibility = fitting < 1 && !narrow ? "" : "hidden";
     this.fit.textContent = this.data.words[this.fitted ? "unfit" : "fit"];
@@ -174,6 +175,12 @@ class Grown {
   wider(room, columns) {
     const pitch = Math.max(WIDE.pitch, Math.min(WIDE.widest, (room - WIDE.left - WIDE.chip - 16) / (Math.max(columns, 4) - 1)));
     return {...WIDE, pitch, chip: Math.min(200, Math.round(0.72 * pitch))};
+  }
+
+  /** Seen whole, the columns share all the width there is. */
+  stretch(room, columns) {
+    const pitch = (room - this.size.left - 16) / (columns - 0.4);
+    Object.assign(this, {size: {...this.size, pitch}, across: 0.6 * pitch, wide: room});
   }
 
   spot({column, row, line}) {
