@@ -31,6 +31,7 @@ TEXTS = {
     "nothing": "",
 }
 SAID = {
+    ("strategies", "100,000 characters"): "No room for another token",
     ("heads", "nothing"): "A single token can look nowhere but at itself",
     ("positions", "nothing"): "One token has no distance to another",
 }

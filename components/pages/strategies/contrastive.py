@@ -18,7 +18,7 @@ from components.page import Session, block, exhibit
 from components.pages.strategies.onward import door
 from model.generation import Contrast, ContrastStep, contrastive_search, generate, variety
 
-ALPHA = state.number("b.alpha", 0.6, 0.0, 1.0)
+ALPHA = state.number("b.alpha", 0.45, 0.0, 1.0)
 TOP = state.integer("b.k", 5, 1, 10)
 LENGTH = state.integer("b.n", 24, 1, 64)
 END = state.flag("b.end", False)
