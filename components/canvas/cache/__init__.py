@@ -98,7 +98,7 @@ def _title(words: Words, scene: Scene) -> str:
 _view = component(
     "vitrine.cache",
     html='<section class="cache plate"></section>',
-    js=plate.script(HERE),
+    js=plate.script(HERE, "drawing.js"),
     css=plate.style(HERE, "plate.css"),
 )
 

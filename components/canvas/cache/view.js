@@ -11,16 +11,14 @@ const STEPS = {
 const PARTS = ["k", "v", "q", "mixed", "pattern"];
 const NAMES = 74, STATUS = 10, WEIGHTS = 46, GAP = 12, FONT = 13, LEAST = 11, MOST = 56, PACE = 900;
 
-export default function (component) {
-  const root = component.parentElement.querySelector(".cache");
-  root.drawn ??= new Cache(root);
-  root.drawn.receive(component);
-  return whenGone(root, () => root.drawn.leave());
-}
+export default component => drawn(component, Cache);
 
-class Cache {
+class Cache extends Drawing {
+  static root = ".cache";
+
   constructor(root) {
-    Object.assign(this, {root, cursor: null, hovered: null});
+    super(root);
+    Object.assign(this, {cursor: null, hovered: null});
     this.title = make("h3");
     this.buttons = Object.fromEntries(["first", "back", "play", "step"].map(name => [name, this.button(name)]));
     this.slider = Object.assign(make("input"), {type: "range", min: 0, step: 1});
@@ -36,21 +34,12 @@ class Cache {
     const deck = make("div", "deck", make("div", "buttons", ...Object.values(this.buttons)), this.slider, this.position);
     root.replaceChildren(this.title, deck, this.counted, this.strips, this.readout, this.scale, this.heading, this.rows, this.legend);
     this.slider.oninput = () => { this.rest(); this.go(Number(this.slider.value)); };
-    Object.assign(this.strips, {
-      tabIndex: 0,
-      onpointermove: event => this.hover(this.spot(event)),
-      onpointerleave: () => this.hover(null),
-      onclick: event => this.choose(this.spot(event)),
-      onkeydown: event => this.key(event),
-      onblur: () => this.look(null),
-    });
-    this.strips.setAttribute("role", "application");
+    this.attend(this.strips, spot => this.hover(spot), spot => this.choose(spot));
+    this.strips.onblur = () => this.look(null);
     this.rows.setAttribute("role", "img");
     this.rows.onpointermove = event => this.told(this.pass(event));
     this.rows.onpointerleave = () => this.told(null);
     this.rows.onclick = event => { const pass = this.pass(event); if (pass !== null) { this.rest(); this.go(pass); } };
-    this.watch = new ResizeObserver(() => this.paint());
-    this.watch.observe(root);
   }
 
   button(name) {
@@ -66,22 +55,18 @@ class Cache {
 
   leave() {
     this.rest();
-    this.watch.disconnect();
-    delete this.root.drawn;
+    super.leave();
   }
 
   // ---------------------------------------------------------------- from Python
 
-  async receive(component) {
-    this.component = component;
-    if (!component.data) return;
-    const {header, parts} = open(component.data);
-    this.asked = header;
-    const fresh = header.revision !== this.header?.revision;
-    const numbers = fresh ? new Float32Array((await inflate(parts[0])).buffer) : null;
-    if (this.asked !== header) return;
+  unpacked(parts, header) {
+    return header.revision === this.header?.revision ? [] : super.unpacked(parts);
+  }
+
+  show(header, [numbers]) {
     this.header = header;
-    if (fresh) this.unpack(numbers);
+    if (numbers) this.unpack(new Float32Array(numbers.buffer));
     this.dress();
     this.paint();
   }
@@ -91,7 +76,7 @@ class Cache {
     let at = 0;
     const next = length => numbers.subarray(at, (at += length));
     this.numbers = {q: next(count * size), k: next(tokens * size), v: next(tokens * size), mixed: next(count * size), pattern: next(count * tokens)};
-    this.at = this.header.at;
+    this.now = this.header.at;
     this.cursor = this.hovered = null;
     this.rest();
   }
@@ -119,14 +104,14 @@ class Cache {
   press(name) {
     if (name === "play") return this.playing ? this.rest() : this.play();
     this.rest();
-    this.go(name === "first" ? 0 : this.at + (name === "back" ? -1 : 1));
+    this.go(name === "first" ? 0 : this.now + (name === "back" ? -1 : 1));
   }
 
   play() {
-    if (this.at === this.header.passes.length - 1) this.go(0);
+    if (this.now === this.header.passes.length - 1) this.go(0);
     this.playing = setInterval(() => {
-      this.go(this.at + 1);
-      if (this.at === this.header.passes.length - 1) this.rest();
+      this.go(this.now + 1);
+      if (this.now === this.header.passes.length - 1) this.rest();
     }, PACE);
     this.tell();
   }
@@ -139,42 +124,42 @@ class Cache {
 
   go(at) {
     const last = this.header.passes.length - 1, to = Math.max(0, Math.min(last, at));
-    if (to === this.at) return;
-    this.at = to;
+    if (to === this.now) return;
+    this.now = to;
     if (this.cursor && this.cursor.column < this.header.pieces.length) this.cursor.column = Math.min(this.cursor.column, this.length() - 1);
     this.tell();
     this.paint();
     clearTimeout(this.sending);
-    this.sending = setTimeout(() => this.component.setTriggerValue("step", {at: this.at}), 300);
+    this.sending = setTimeout(() => this.component.setTriggerValue("step", {at: this.now}), 300);
   }
 
   /** The deck and the sentence over the picture. */
   tell() {
-    const {words, passes, asking, layers, crosses} = this.header, last = passes.length - 1, pass = passes[this.at];
+    const {words, passes, asking, layers, crosses} = this.header, last = passes.length - 1, pass = passes[this.now];
     for (const [name, button] of Object.entries(this.buttons)) {
       const shown = name === "play" && this.playing ? "pause" : name;
       button.querySelector("path").setAttribute("d", STEPS[shown]);
       button.setAttribute("aria-label", words[shown]);
       button.title = words[shown];
     }
-    this.buttons.first.disabled = this.buttons.back.disabled = this.at === 0;
-    this.buttons.step.disabled = this.at === last;
+    this.buttons.first.disabled = this.buttons.back.disabled = this.now === 0;
+    this.buttons.step.disabled = this.now === last;
     this.buttons.play.disabled = last === 0;
-    this.slider.value = this.at;
-    const position = fill(this.at ? words.position : words.position_first, {step: this.at, last, token: asking[this.at]});
+    this.slider.value = this.now;
+    const position = fill(this.now ? words.position : words.position_first, {step: this.now, last, token: asking[this.now]});
     this.position.textContent = position;
     this.slider.setAttribute("aria-label", words.step);
     this.slider.setAttribute("aria-valuetext", position);
-    const whole_ = value => whole(value, this.header.language);
-    const values = {computed: whole_(pass.computed), length: whole_(pass.length), reused: whole_(pass.reused), layers, all: whole_(pass.length * layers)};
-    this.counted.textContent = fill(crosses ? words.counted_source : this.at ? words.counted : words.counted_first, values);
+    const count = value => whole(value, this.header.language);
+    const values = {computed: count(pass.computed), length: count(pass.length), reused: count(pass.reused), layers, all: count(pass.length * layers)};
+    this.counted.textContent = fill(crosses ? words.counted_source : this.now ? words.counted : words.counted_first, values);
   }
 
   // ---------------------------------------------------------------- where things lie
 
   /** How many columns are filled. */
   length() {
-    return this.header.passes[this.at].length;
+    return this.header.passes[this.now].length;
   }
 
   measure() {
@@ -193,7 +178,7 @@ class Cache {
     return this.m.left + (column - this.m.from) * this.m.cell;
   }
 
-  spot(event) {
+  at(event) {
     if (!this.header || !this.m) return null;
     const {size, pieces} = this.header, {left, cell, count, from, high, k, weights, v, ask, wide} = this.m, y = event.offsetY;
     const inside = top => y >= top && y < top + high * size;
@@ -222,11 +207,11 @@ class Cache {
     this.column(pen, "mixed", this.m.v, this.header.most[1]);
     for (const [spot, ink] of [[this.header.chosen, PLATE.mark], [this.hovered ?? this.cursor, PLATE.glow]]) if (spot) this.ring(pen, spot, ink);
     this.passes();
-    this.root.dataset.painted = `${this.header.revision}/${this.at}`;
+    this.root.dataset.painted = `${this.header.revision}/${this.now}`;
   }
 
   /** What a column is in this pass: new, old (only read), gone (behind the window), later. */
-  kind(column, at = this.at) {
+  kind(column, at = this.now) {
     const {length, computed, gone} = this.header.passes[at];
     return column >= length ? "later" : column >= length - computed ? "new" : column < gone ? "gone" : "old";
   }
@@ -269,7 +254,7 @@ class Cache {
         continue;
       }
       for (let row = 0; row < size; row++) this.cell(pen, x, top + row * high, cell - (cell > 5 ? 1 : 0), high, values[column * size + row] / most);
-      if (kind === "new" && this.header.passes[this.at].computed === 1) this.frame(pen, x, top, cell - 1, high * size);
+      if (kind === "new" && this.header.passes[this.now].computed === 1) this.frame(pen, x, top, cell - 1, high * size);
     }
     pen.font = this.prose;
     pen.fillStyle = PLATE.dim;
@@ -295,7 +280,7 @@ class Cache {
     pen.fillStyle = PLATE.hairline;
     pen.fillRect(left, weights + WEIGHTS, count * cell, 1);
     for (let column = from; column < Math.min(from + count, this.length()); column++) {
-      const share = this.numbers.pattern[this.at * tokens + column], high = share * WEIGHTS;
+      const share = this.numbers.pattern[this.now * tokens + column], high = share * WEIGHTS;
       pen.fillStyle = colour(SEQUENTIAL, Math.round(255 * Math.max(0.35, Math.sqrt(share))));
       pen.fillRect(this.x(column), weights + WEIGHTS - high, cell - 1, high);
       if (cell < 36 || share < 0.05) continue;
@@ -312,7 +297,7 @@ class Cache {
 
   column(pen, part, top, most) {
     const {size, words} = this.header, {ask, wide, high, narrow, left, count, cell} = this.m, values = this.numbers[part], middle = top + (high * size) / 2;
-    for (let row = 0; row < size; row++) this.cell(pen, ask, top + row * high, wide - 1, high, values[this.at * size + row] / most);
+    for (let row = 0; row < size; row++) this.cell(pen, ask, top + row * high, wide - 1, high, values[this.now * size + row] / most);
     this.frame(pen, ask, top, wide - 1, high * size);
     if (!narrow) this.arrow(pen, left + count * cell + 6, ask - 8, middle, part === "q");
     pen.font = this.prose;
@@ -358,8 +343,8 @@ class Cache {
     pen.fillStyle = PLATE.dim;
     pen.fillText(words.without, width - 4, 9);
     passes.forEach((pass, i) => {
-      const y = top + i * high, lit = i === this.at, until = pass.length - pass.computed;
-      pen.globalAlpha = i > this.at ? 0.45 : 1;
+      const y = top + i * high, lit = i === this.now, until = pass.length - pass.computed;
+      pen.globalAlpha = i > this.now ? 0.45 : 1;
       pen.fillStyle = PLATE.hairline;
       pen.fillRect(left + pass.gone * wide, y + 1, (until - pass.gone) * wide, high - 2);
       pen.fillStyle = lines;
@@ -377,7 +362,7 @@ class Cache {
     });
     pen.strokeStyle = PLATE.glow;
     pen.lineWidth = 1.25;
-    pen.strokeRect(left - 2, top + this.at * high - 0.5, width - left - right + 4, high + 1);
+    pen.strokeRect(left - 2, top + this.now * high - 0.5, width - left - right + 4, high + 1);
     this.rows.setAttribute("aria-label", `${words.passes}. ${this.counted.textContent}`);
   }
 
@@ -394,18 +379,18 @@ class Cache {
     if (event.key === "PageDown" || event.key === "PageUp") {
       event.preventDefault();
       this.rest();
-      return this.go(this.at + (event.key === "PageDown" ? 1 : -1));
+      return this.go(this.now + (event.key === "PageDown" ? 1 : -1));
     }
     if (event.key === "Escape") return this.look(null);
     if (event.key === "Enter") return this.choose(this.cursor);
     const {size} = this.header, places = this.length() + 1, here = this.cursor ?? {part: "k", row: 0, column: this.length() - 1};
     const line = here.part === "pattern" ? size : here.part === "v" || here.part === "mixed" ? size + 1 + here.row : here.row;
     const to = travelled(event, line, Math.min(here.column, places - 1), 2 * size + 1, places);
-    if (to) this.look(this.at_(to[0], to[1]));
+    if (to) this.look(this.spot(to[0], to[1]));
   }
 
   /** The spot in a line counted through keys, weights and values; one column past the tokens stand query and result. */
-  at_(line, column) {
+  spot(line, column) {
     const {size, pieces} = this.header, aside = column >= this.length();
     if (line === size) return {part: "pattern", row: 0, column: Math.min(column, this.length() - 1)};
     const above = line < size, row = above ? line : line - size - 1;
@@ -441,9 +426,9 @@ class Cache {
 
   sentence({part, row, column}) {
     const {words, pieces, asking, size, language, crosses, passes} = this.header, token = pieces[Math.min(column, pieces.length - 1)];
-    const told = {token, column: whole(column + 1, language), asking: asking[this.at], number: row + 1};
-    if (part === "pattern") return fill(words.cell_pattern, {...told, value: percent(this.numbers.pattern[this.at * pieces.length + column], language)});
-    const line = part === "q" || part === "mixed" ? this.at : column, value = this.number(this.numbers[part][line * size + row]);
+    const told = {token, column: whole(column + 1, language), asking: asking[this.now], number: row + 1};
+    if (part === "pattern") return fill(words.cell_pattern, {...told, value: percent(this.numbers.pattern[this.now * pieces.length + column], language)});
+    const line = part === "q" || part === "mixed" ? this.now : column, value = this.number(this.numbers[part][line * size + row]);
     if (part === "q" || part === "mixed") return fill(words[`cell_${part}`], {...told, value});
     const kind = this.kind(column), step = Math.max(0, column - passes[0].length + 1);
     const how = crosses ? words.source : kind === "old" ? fill(words.old, {step}) : words[kind];

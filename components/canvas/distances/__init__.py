@@ -75,7 +75,7 @@ def header(words: Words, grid: Grid, at: int) -> dict[str, Any]:
 _view = component(
     "vitrine.distances",
     html='<div class="distances plate"></div>',
-    js=plate.script(HERE),
+    js=plate.script(HERE, "drawing.js"),
     css=plate.style(HERE, "plate.css"),
 )
 

@@ -2,23 +2,20 @@
 
 const ROW = {least: 9, most: 28}, NUMBERS = 58, AXIS = 40, HEAD = 24;
 
-export default function (component) {
-  const root = component.parentElement.querySelector(".distances");
-  root.drawn ??= new View(root);
-  root.drawn.receive(component);
-  return whenGone(root, () => root.drawn.leave());
-}
+export default component => drawn(component, View);
 
-class View {
+class View extends Drawing {
+  static root = ".distances";
+
   constructor(root) {
-    this.root = root;
+    super(root);
     this.title = make("h2");
     this.about = make("p", "about dim");
     this.canvas = make("canvas");
     this.label = make("label");
     this.slider = Object.assign(make("input"), {type: "range", min: 0});
     this.output = make("output");
-    this.scale = make("div", "ends");
+    this.scale = make("div", "scale");
     this.readout = make("p", "readout dim");
     this.clocks = make("canvas", "clocks");
     this.told = make("p", "told dim");
@@ -33,25 +30,20 @@ class View {
     this.canvas.onpointermove = event => this.hover(this.cell(event));
     this.canvas.onpointerleave = () => this.hover(null);
     this.canvas.onclick = event => { const cell = this.cell(event); if (cell) { this.move(cell.column); this.keep(); } };
-    this.watch = new ResizeObserver(() => this.paint());
-    this.watch.observe(root);
   }
 
-  leave() {
-    this.watch.disconnect();
-    delete this.root.drawn;
+  unpacked(parts, header) {
+    return this.fresh(header) ? super.unpacked(parts) : [];
   }
 
-  async receive(component) {
-    this.component = component;
-    if (!component.data) return;
-    const {header, parts} = open(component.data);
-    this.asked = header.revision;
-    const fresh = header.revision !== this.header?.revision, spoken = header.language !== this.header?.language;
-    const numbers = fresh ? new Float32Array((await inflate(parts[0])).buffer) : this.values;
-    if (this.asked !== header.revision) return;
+  fresh(header) {
+    return header.revision !== this.header?.revision;
+  }
+
+  show(header, [numbers]) {
+    const fresh = this.fresh(header), spoken = header.language !== this.header?.language;
     this.header = header;
-    this.values = numbers;
+    if (fresh) this.values = new Float32Array(numbers.buffer);
     if (fresh || this.at === undefined) this.at = header.at;
     if (fresh || spoken) this.lit = null;
     this.dress();
@@ -275,7 +267,7 @@ class View {
   ends() {
     const {table, low, high} = this.header, between = table === "diverging" ? [-high, 0, high] : [low, high];
     const marks = make("span", "numbers", ...between.map(value => make("span", "", this.number(value))));
-    this.scale.className = `ends ${table}`;
+    this.scale.className = `scale ${table}`;
     this.scale.replaceChildren(make("i"), marks);
   }
 }

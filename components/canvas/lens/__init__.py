@@ -150,7 +150,7 @@ def parse(sent: Any, points: int, length: int) -> Spot:
 _view = component(
     "vitrine.lens",
     html='<section class="lens plate"></section>',
-    js=plate.script(HERE),
+    js=plate.script(HERE, "drawing.js"),
     css=plate.style(HERE, "plate.css"),
 )
 

@@ -2,16 +2,14 @@
 
 const CELL = {wide: 92, narrow: 74}, ROW = {most: 34, least: 16}, EDGE = 30, FONT = 13, RAIL = {wide: 118, narrow: 34};
 
-export default function (component) {
-  const root = component.parentElement.querySelector(".lens");
-  root.drawn ??= new Lens(root);
-  root.drawn.receive(component);
-  return whenGone(root, () => root.drawn.leave());
-}
+export default component => drawn(component, Lens);
 
-class Lens {
+class Lens extends Drawing {
+  static root = ".lens";
+
   constructor(root) {
-    Object.assign(this, {root, hovered: null, choice: null});
+    super(root);
+    Object.assign(this, {hovered: null, choice: null});
     this.title = make("h3");
     this.about = make("p", "dim");
     this.canvas = make("canvas");
@@ -23,27 +21,15 @@ class Lens {
     this.list = make("ol", "top");
     this.facts = make("p", "facts dim");
     root.replaceChildren(this.title, this.about, this.frame, this.scale, this.say, this.list, this.facts);
-    Object.assign(this.frame, {tabIndex: 0, onscroll: () => this.paint(), onpointerleave: () => this.hover(null), onblur: () => this.hover(null)});
-    this.frame.setAttribute("role", "application");
-    this.frame.onpointermove = event => this.hover(this.at(event));
-    this.frame.onclick = event => { const spot = this.at(event); if (spot) this.choose(spot); };
-    this.frame.onkeydown = event => this.key(event);
-    this.watch = new ResizeObserver(() => this.arrange());
-    this.watch.observe(root);
+    this.frame.onscroll = () => this.paint();
+    this.attend(this.frame, spot => this.hover(spot), spot => spot && this.choose(spot));
   }
 
-  leave() {
-    this.watch.disconnect();
-    delete this.root.drawn;
+  resized() {
+    this.arrange();
   }
 
-  async receive(component) {
-    this.component = component;
-    if (!component.data) return;
-    const {header, parts} = open(component.data);
-    this.asked = header;
-    const inflated = await Promise.all(parts.map(inflate));
-    if (this.asked !== header) return;
+  show(header, inflated) {
     const before = this.header;
     this.header = header;
     this.unpack(inflated);

@@ -86,7 +86,7 @@ def name(words: Words, writer: Writer) -> str:
 _view = component(
     "vitrine.pushes",
     html='<section class="pushes plate"></section>',
-    js=plate.script(HERE),
+    js=plate.script(HERE, "drawing.js"),
     css=plate.style(HERE, "plate.css"),
 )
 

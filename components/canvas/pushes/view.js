@@ -2,16 +2,14 @@
 
 const CELL = {most: 46, least: 7}, ROW = {most: 34, least: 12}, TOP = 26, GAP = 8, FONT = 13;
 
-export default function (component) {
-  const root = component.parentElement.querySelector(".pushes");
-  root.drawn ??= new Pushes(root);
-  root.drawn.receive(component);
-  return whenGone(root, () => root.drawn.leave());
-}
+export default component => drawn(component, Pushes);
 
-class Pushes {
+class Pushes extends Drawing {
+  static root = ".pushes";
+
   constructor(root) {
-    Object.assign(this, {root, cursor: null});
+    super(root);
+    this.cursor = null;
     this.title = make("h3");
     this.canvas = make("canvas");
     this.frame = make("div", "frame", this.canvas);
@@ -25,27 +23,10 @@ class Pushes {
     const lists = make("div", "lists", ...[0, 1].map(i => make("div", "", this.names[i], this.sides[i])));
     this.right = make("div", "whom", this.heading, lists);
     root.replaceChildren(make("div", "board", this.left, this.right));
-    Object.assign(this.frame, {tabIndex: 0, onpointerleave: () => this.look(null), onblur: () => this.look(null)});
-    this.frame.setAttribute("role", "application");
-    this.frame.onpointermove = event => this.look(this.at(event));
-    this.frame.onclick = event => { const writer = this.at(event); if (writer !== null) this.choose(writer); };
-    this.frame.onkeydown = event => this.key(event);
-    this.watch = new ResizeObserver(() => this.paint());
-    this.watch.observe(root);
+    this.attend(this.frame, writer => this.look(writer), writer => { if (writer !== null) this.choose(writer); });
   }
 
-  leave() {
-    this.watch.disconnect();
-    delete this.root.drawn;
-  }
-
-  async receive(component) {
-    this.component = component;
-    if (!component.data) return;
-    const {header, parts} = open(component.data);
-    this.asked = header;
-    const numbers = await inflate(parts[0]);
-    if (this.asked !== header) return;
+  show(header, [numbers]) {
     this.header = header;
     this.values = new Float32Array(numbers.buffer);
     this.most = this.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;

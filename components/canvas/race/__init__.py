@@ -73,7 +73,7 @@ def header(words: Words, field: Field) -> dict[str, Any]:
 _view = component(
     "vitrine.race",
     html='<section class="race plate"></section>',
-    js=plate.script(HERE),
+    js=plate.script(HERE, "drawing.js"),
     css=plate.style(HERE, "plate.css"),
 )
 

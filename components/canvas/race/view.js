@@ -3,16 +3,14 @@
 const INKS = ["#FF8A6B", "#7CC7FF", "#F2D06B", "#8FE3A8", "#D6A2FF", "#FF9FC8", "#63E0D6", "#C9C4B5"];
 const HIGH = 330, TOP = 30, FOOT = 46, LEFT = 58, FONT = 13;
 
-export default function (component) {
-  const root = component.parentElement.querySelector(".race");
-  root.drawn ??= new Race(root);
-  root.drawn.receive(component);
-  return whenGone(root, () => root.drawn.leave());
-}
+export default component => drawn(component, Race);
 
-class Race {
+class Race extends Drawing {
+  static root = ".race";
+
   constructor(root) {
-    Object.assign(this, {root, cursor: null});
+    super(root);
+    this.cursor = null;
     this.title = make("h3");
     this.canvas = make("canvas");
     this.frame = make("div", "frame", this.canvas);
@@ -20,27 +18,10 @@ class Race {
     this.say.setAttribute("aria-live", "polite");
     this.list = make("ul", "runners");
     root.replaceChildren(this.title, this.frame, this.say, this.list);
-    Object.assign(this.frame, {tabIndex: 0, onpointerleave: () => this.look(null), onblur: () => this.look(null)});
-    this.frame.setAttribute("role", "application");
-    this.frame.onpointermove = event => this.look(this.at(event));
-    this.frame.onclick = event => this.look(this.at(event));
-    this.frame.onkeydown = event => this.key(event);
-    this.watch = new ResizeObserver(() => this.paint());
-    this.watch.observe(root);
+    this.attend(this.frame, cursor => this.look(cursor), cursor => this.look(cursor));
   }
 
-  leave() {
-    this.watch.disconnect();
-    delete this.root.drawn;
-  }
-
-  async receive(component) {
-    this.component = component;
-    if (!component.data) return;
-    const {header, parts} = open(component.data);
-    this.asked = header;
-    const numbers = await inflate(parts[0]);
-    if (this.asked !== header) return;
+  show(header, [numbers]) {
     const count = header.points.length * header.tokens.length;
     this.header = header;
     this.rank = new Int32Array(numbers.buffer, 0, count);
