@@ -26,7 +26,6 @@ from components.compute import MEGABYTE, Specimen
 from model import checkpoints
 from model.checkpoints import hub
 from model.checkpoints.files import read_json
-from model.checkpoints.memory import require_memory
 from model.cost import parameters
 from model.errors import Refusal
 
@@ -246,9 +245,7 @@ def _shared(folder: Path, name: str) -> Specimen:
 def _load(folder: Path, name: str) -> Specimen:
     """The model in a folder, if memory for it is free and leaves room for the others."""
     with _by_name_only(folder):
-        count = parameters(checkpoints.read_config(folder / "config.json")[1])
-        require_memory(4 * count + RESERVE, f"a model of {count:,} parameters")
-        return compute.specimen(checkpoints.load(folder), name)
+        return compute.specimen(checkpoints.load(folder, spare=RESERVE), name)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from components import compute, library
-from components.library import LIMIT, Named, Opening, named, offered, open_brought, open_named, open_offered, refuse_slow, write
+from components.library import LIMIT, RESERVE, Named, Opening, named, offered, open_brought, open_named, open_offered, refuse_slow, write
 from model.checkpoints import memory, save
 from model.checkpoints.hub import Fetching
 from model.config import Config
@@ -176,12 +176,13 @@ def test_a_broken_model_is_refused_without_saying_where_it_lay(shelf: Path, name
     assert list((shelf / "temporary").iterdir()) == []
 
 
-def test_a_model_larger_than_the_memory_is_refused_with_both_figures(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = json.loads((shelf / "small" / "config.json").read_text()) | {"width": 80_000, "layers": 900}
-    files = [File("config.json", json.dumps(config).encode()), *(file for file in brought(shelf / "small") if file.name != "config.json")]
-    monkeypatch.setattr(memory, "free_memory", lambda: 7_000_000_000)
-    with pytest.raises(Refusal, match="MB of memory and 7000 MB are free"):
+def test_a_model_that_leaves_too_little_memory_is_refused_with_both_figures(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = brought(shelf / "small")
+    monkeypatch.setattr(memory, "free_memory", lambda: RESERVE)
+    with pytest.raises(Refusal, match=r"needs 50\d MB of memory and 500 MB are free"):
         last(open_brought(files, "mine"))
+    monkeypatch.setattr(memory, "free_memory", lambda: 2 * RESERVE)
+    assert last(open_brought(files, "mine")).fraction == 1
 
 
 QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"

@@ -63,12 +63,12 @@ class Loaded:
     marks: Marks = field(default_factory=Marks)
 
 
-def load(folder: str | Path) -> Loaded:
+def load(folder: str | Path, *, spare: int = 0) -> Loaded:
     """The model in a folder of ours (`config.json`, `model.safetensors`, `tokenizer.json`, `card.json`) or in the Hugging
     Face layout of a known family.
 
     Stored fp16 and bf16 become fp32. Raises `Refusal`, in one sentence, for anything missing, damaged, mis-shaped, unknown
-    or larger than the free memory.
+    or so large that fewer than `spare` bytes of memory would stay free.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -77,10 +77,10 @@ def load(folder: str | Path) -> Loaded:
     card = _verified_card(folder) if _kind(given) == OURS else None
     family, config = read_config(folder / CONFIG)
     published = None if family == OURS else _published(family)
-    require_room(config)
+    require_room(config, spare)
     with shelf(folder) as stored:
         config = untied(config, published, stored)
-        require_room(config)
+        require_room(config, spare)
         steps = plan(config, published, stored)
         model = _assemble(config, steps, stored)
     tokenizer = _tokenizer(folder, config, published)
@@ -104,16 +104,16 @@ def read_config(path: str | Path) -> tuple[str, Config]:
 # ---------------------------------------------------------------- putting it together
 
 
-def require_room(config: Config) -> None:
-    """Room for the whole model in fp32, for its largest part a second time, while it is put in order, and for the tables of its positions.
-    Nothing is listed that would not fit, and nothing run that would not end. Raises `Refusal` with both figures."""
+def require_room(config: Config, spare: int = 0) -> None:
+    """Room for the whole model in fp32, for its largest part a second time, while it is put in order, for the tables of its positions, and
+    for `spare` bytes beside. Nothing is listed that would not fit, and nothing run that would not end. Raises `Refusal` with both figures."""
     if max(config.depths.values()) > DEEPEST:
         sentence = "a model of {layers} layers is deeper than the {most} that are read"
         raise Refusal("checkpoint.layers", sentence, layers=max(config.depths.values()), most=DEEPEST)
     count, largest = parameters(config), max(part.each for part in parts(config))
     angles = {Rotary: 3 * config.rotated, Sinusoidal: 6 * config.width}.get(type(config.positions), 0)
     what = f"a model of {count:,} parameters for texts of {config.context:,} tokens"
-    require_memory(4 * (count + largest + config.context * angles), what)
+    require_memory(4 * (count + largest + config.context * angles) + spare, what)
 
 
 def _assemble(config: Config, steps: list[Step], stored: Shelf) -> Transformer:
