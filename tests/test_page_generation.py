@@ -319,7 +319,8 @@ def test_dials_that_no_dial_can_say_are_refused(change: dict[str, Any]) -> None:
     "sent", [None, "step", {}, {"act": "fly", "at": 0}, {"act": ["step"], "at": 0}, {"act": "go"}, {"act": "go", "at": 4}, {"act": "go", "at": True}]
 )
 def test_a_player_hears_only_what_it_can_do(sent: Any) -> None:
-    assert timeline.act({"act": "go", "at": 3}, 3, 5) == ("go", 3)
+    for name in ("go", "play", "rest"):
+        assert timeline.act({"act": name, "at": 3}, 3, 5) == (name, 3)
     with pytest.raises(Refusal):
         timeline.act(sent, 3, 5)
     with pytest.raises(Refusal):
