@@ -48,11 +48,8 @@ def test_costs_are_those_of_pairs_and_keys_counted_one_by_one(specification: str
     plan, lengths = parse_plan(specification), (1, 2, 7, 12)
     read = costs(plan, CONFIG, lengths=lengths)
     for at, length in enumerate(lengths):
-        cells = [
-            [(query, key) for query in range(length) for key in range(length) if plan.at(layer, head).mask.build(length)[query, key]]
-            for layer in range(3)
-            for head in range(4)
-        ]
+        built = [plan.at(layer, head).mask.build(length).tolist() for layer in range(3) for head in range(4)]
+        cells = [[(query, key) for query in range(length) for key in range(length) if kept[query][key]] for kept in built]
         assert read.pairs[at] == sum(map(len, cells))
         assert read.own[at] == 12 * length * (length + 1) // 2
         assert read.map_bytes[at] == 4 * read.pairs[at]
@@ -112,11 +109,12 @@ def test_times_are_of_a_pass_of_each_kind_and_say_which_blocks_were_computed(mod
 def test_information_takes_one_look_a_layer(specification: str) -> None:
     plan = parse_plan(specification)
     read = travel(plan, CONFIG, Where("decoder"), 12, 12)
+    looks = [[[set(np.flatnonzero(row)) for row in plan.at(layer, head).mask.build(12)] for head in range(4)] for layer in range(3)]
     for query in range(12):
         for layers in range(4):
             ways = {query}
             for layer in reversed(range(layers)):
-                ways |= {key for at in ways for key in range(12) for head in range(4) if plan.at(layer, head).mask.build(12)[at, key]}
+                ways = ways.union(*(head[at] for at in ways for head in looks[layer]))
             assert set(np.flatnonzero(read.reached[layers, query]).tolist()) == ways
             assert read.farthest[layers, query] == max(query - key for key in ways)
             assert read.counts[layers, query] == len(ways)
