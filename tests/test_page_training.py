@@ -166,7 +166,7 @@ def test_tokens_are_data_and_their_kind_is_told_by_more_than_colour() -> None:
     assert "= &lt;b&gt;" in drawn
     assert "a &amp; b" in drawn
     assert "⇄ x" in drawn
-    said = {"yes": "may", "no": "may not", "answer": "may, answer"}
+    said = {"yes": "may", "no": "may not", "answer": "may, answer", "way": "rows"}
     square = strips.grid("t", ["a", "b"], np.tri(2, dtype=bool), np.eye(2, k=1, dtype=bool), said)
     assert square.count('class="v-yes"') == 3
     assert square.count('class="v-no"') == 1

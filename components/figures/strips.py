@@ -43,13 +43,13 @@ MARKS = {"hidden": "___", "exchanged": "⇄", "kept": "=", "counted": "✓", "no
 
 def grid(title: str, pieces: Sequence[str], allowed: NDArray[np.bool_], answers: NDArray[np.bool_], said: Mapping[str, str]) -> str:
     """Who may look at whom, a row each that looks: (tokens, tokens); `answers` are the cells where what is to be said stands. `said`:
-    yes, no, answer, as they are read aloud."""
+    yes, no, answer, as they are read aloud, and way: which looks at which."""
     heads = "".join(f'<th scope="col"><span>{html.escape(piece)}</span></th>' for piece in pieces)
     rows = "".join(
         f'<tr><th scope="row">{html.escape(piece)}</th>{"".join(map(partial(_cell, said), row, told))}</tr>'
         for piece, row, told in zip(pieces, allowed.tolist(), answers.tolist(), strict=True)
     )
-    caption = f"<caption>{html.escape(title)}</caption>"
+    caption = f"<caption>{html.escape(title)} <small>{html.escape(said['way'])}</small></caption>"
     return f'<div class="v-plate v-sight"><table>{caption}<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 

@@ -16,7 +16,7 @@ def column(name: str) -> str:
 
 
 def test_without_the_causal_mask_the_loss_dives_under_the_floor_and_the_page_says_so(tab: Callable[..., Page]) -> None:
-    page = ready(tab(address("training", "The sky is", t_u_seconds=8)), "training")
+    page = ready(tab(address("training", "The sky is", t_u_seconds=12)), "training")
     assert said(page, "training-curve") == ENGLISH("training.unmasked.before")
     page.locator(".st-key-training-start button").click()
     expect(page.locator(".v-progress")).to_have_count(2)
@@ -27,7 +27,7 @@ def test_without_the_causal_mask_the_loss_dives_under_the_floor_and_the_page_say
     curves = table(page, "training-curve")
     runs, losses = (curves[ENGLISH(f"size.table.{name}")].to_numpy() for name in ("run", "loss"))
     honest, cheat = (losses[runs == ENGLISH(f"training.unmasked.run_{letter}")].astype(float) for letter in "ab")
-    assert float(cheat[-1]) < floor() < float(honest.min())
+    assert float(cheat[-5:].mean()) < floor() < float(honest.min())
     found = table(page, "training-result")
     assert found[column("loss_open")][1] < found[column("floor")][1] < found[column("loss_causal")][0] < found[column("loss_causal")][1]
     assert "a loss too good to be true" in said(page, "training-result")

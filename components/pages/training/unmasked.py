@@ -26,7 +26,7 @@ from model.text.tokenizer import BEGIN, Tokenizer
 from model.training import NextToken
 from model.training.objective import source
 
-SECONDS = state.integer("t.u.seconds", 10, 2, 25)
+SECONDS = state.integer("t.u.seconds", 12, 2, 25)
 SHOWN = 12
 """Tokens of a row whose masks are drawn."""
 
@@ -147,7 +147,7 @@ def masks() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _maps(words: Words, pieces: tuple[str, ...]) -> None:
-    said = {name: words(f"training.unmasked.map.{name}") for name in ("yes", "no", "answer")}
+    said = {name: words(f"training.unmasked.map.{name}") for name in ("yes", "no", "answer", "way")}
     shown = [words("shell.prompt.begin") if piece == BEGIN else visible(piece).strip() for piece in pieces]
     for column, name, allowed in zip(st.columns(2, gap="medium"), LESSON.names(words), masks(), strict=True):
         with column:
