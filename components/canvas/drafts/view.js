@@ -21,7 +21,7 @@ export default function (component) {
 class Drafts {
   constructor(root) {
     Object.assign(this, {root, at: 0, looked: null});
-    this.title = make("h3");
+    this.title = make("h2");
     this.text = make("div", "text");
     this.text.tabIndex = 0;
     this.keys = Object.fromEntries(["restart", "back", "play", "step", "end"].map(name => [name, this.key(name)]));
@@ -277,7 +277,7 @@ class Drafts {
     const lines = rows.map((row, i) => this.row(row[0], row.slice(1), i === proposed ? "proposed" : ""));
     if (rest[0]) lines.push(this.row(fill(words.others, {count: whole(rest[0], this.header.language)}), rest.slice(1), "others"));
     const legend = make("p", "legend dim", ...["kept", "replaced", "lost"].flatMap(name => [make("i", name), make("span", "", words[`legend_${name}`])]));
-    this.proof.replaceChildren(make("h4", "", fill(words.proof, {token: draft.piece})), legend, head, ...lines, make("p", "equal", error));
+    this.proof.replaceChildren(make("h3", "", fill(words.proof, {token: draft.piece})), legend, head, ...lines, make("p", "equal", error));
   }
 
   row(token, [q, p, kept, replaced], kind) {
@@ -310,6 +310,6 @@ class Drafts {
       button.onclick = () => this.go(1 + stages.findLastIndex(stage => stage.round === number));
       return button;
     });
-    this.list.replaceChildren(make("h4", "", words.rounds), ...lines);
+    this.list.replaceChildren(make("h3", "", words.rounds), ...lines);
   }
 }
