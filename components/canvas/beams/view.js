@@ -13,7 +13,7 @@ export default function (component) {
 class Beams {
   constructor(root) {
     Object.assign(this, {root, cursor: null});
-    this.title = make("h3");
+    this.title = make("h2");
     this.canvas = make("canvas");
     this.frame = make("div", "frame", this.canvas);
     this.say = make("p", "readout");

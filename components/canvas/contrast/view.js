@@ -11,7 +11,7 @@ export default function (component) {
 class Contrast {
   constructor(root) {
     this.root = root;
-    this.title = make("h3");
+    this.title = make("h2");
     this.legend = make("p", "legend dim");
     this.ours = make("div", "text");
     this.theirs = make("div", "text");

@@ -9,7 +9,7 @@ export default function (component) {
 class Fillings {
   constructor(root) {
     this.root = root;
-    this.title = make("h3");
+    this.title = make("h2");
     this.legend = make("p", "dim");
     this.ways = make("div", "ways");
     this.say = make("p", "readout");
