@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
+from components.canvas.plate import visible
 from components.controls import mask as gallery
+from model.analysis.leaking import leaks
 from model.analysis.places import Where
 from model.layers.masks import Plan, Sights, parse, parse_plan
-from tests.browser.reading import ENGLISH, address, ids_of, model, numbers, ready, repainted, said, square, table, tokenizer, traced
+from tests.browser.reading import ENGLISH, address, ids_of, model, numbers, pieces_of, ready, repainted, said, square, table, tokenizer, traced
 from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento."
@@ -70,8 +72,8 @@ def page(tab: Callable[..., Page]) -> Page:
     return ready(tab(address("masks", TEXT)), "masks")
 
 
-def test_every_pattern_is_applied_to_the_same_model_and_text(page: Page) -> None:
-    for name in ("bidirectional", "packed", "longformer", "alibi", "hand"):
+def test_patterns_are_applied_to_the_same_model_and_text(page: Page) -> None:
+    for name in ("bidirectional", "longformer", "alibi", "hand"):
         choose(page, name)
         spec, allowed = specification(page).input_value(), shown_mask(page)
         if name != "hand":
@@ -98,14 +100,36 @@ def test_a_pattern_is_chosen_with_the_keyboard_and_its_slider_moves_its_number(p
     np.testing.assert_array_equal(shown_mask(page), parse(f"causal & window({number + 1:.0f})").build(LENGTH).numpy())
 
 
-def test_the_three_maps_are_one_head_by_default_under_the_mask_and_their_difference(page: Page) -> None:
+def test_one_head_has_a_mask_of_its_own_and_only_its_map_moves(page: Page) -> None:
+    choose(page, "causal")
+    scope = page.locator(".st-key-scope")
+    scope.locator("select[name=layer]").select_option("2")
+    scope.locator("select[name=head]").select_option("4")
+    expect(page.locator(".st-key-exhibit-maps .v-reading")).to_contain_text("Layer 3, head 5")
     choose(page, "bidirectional")
-    layer, head = (int(number) - 1 for number in numbers(said(page, "maps"))[:2])
+    expect(specification(page)).to_have_value("causal; L2.H4: bidirectional")
+    expect(scope.locator("li")).to_have_count(2)
+    assert shown_mask(page).all()
+    assert_follows(page, built(parse_plan("causal; L2.H4: bidirectional")))
     frame = table(page, "maps")
-    names = {name: ENGLISH(f"masks.table.{name}") for name in ("row", "column", "default", "masked", "difference")}
-    default, masked = traced(TEXT).pattern(layer)[head].numpy(), traced(TEXT, parse("bidirectional")).pattern(layer)[head].numpy()
-    for name, expected in {"default": default, "masked": masked, "difference": masked - default}.items():
-        np.testing.assert_allclose(square(frame, names["row"], names["column"], names[name], LENGTH), expected, atol=1e-6)
+    names = {name: ENGLISH(f"masks.table.{name}") for name in ("row", "column", "masked")}
+    masked = traced(TEXT, built(parse_plan("causal; L2.H4: bidirectional"))).pattern(2)[4].numpy()
+    np.testing.assert_allclose(square(frame, names["row"], names["column"], names["masked"], LENGTH), masked, atol=1e-6)
+    scope.locator("li .remove").click()
+    expect(specification(page)).to_have_value("causal")
+    expect(page.locator(".st-key-exhibit-maps .v-reading")).to_contain_text(ENGLISH("masks.maps.same", layer=3, head=5))
+
+
+def test_a_leak_is_found_and_named(page: Page) -> None:
+    choose(page, "bidirectional")
+    found = leaks(model(), ids_of(TEXT), parse_plan("bidirectional"))
+    assert found.worst is not None
+    at, token = found.worst
+    reading = page.locator(".st-key-exhibit-leaks .v-reading")
+    pieces = [visible(piece) for piece in pieces_of(TEXT)]
+    expect(reading).to_contain_text(f"after token {at + 1}, “{pieces[at]}”")
+    expect(reading).to_contain_text(f"token {token + 1}, “{pieces[token]}”, was exchanged for")
+    painted(page, "map-leaks")
 
 
 def test_painting_by_dragging_changes_the_mask_and_the_prediction(page: Page) -> None:
@@ -130,21 +154,21 @@ def test_painting_by_dragging_changes_the_mask_and_the_prediction(page: Page) ->
     assert not after[row, changed[:, 1]].any()
     assert_follows(page, torch.from_numpy(after))
     assert "m.paint" in page.url
+    page.reload()
+    ready(page, "masks")
+    np.testing.assert_array_equal(shown_mask(page), after)
 
 
-def test_painting_with_the_keyboard_can_be_undone(page: Page) -> None:
+def test_what_the_keyboard_paints_can_be_undone_and_redone(page: Page) -> None:
     choose(page, "causal")
-    frame = page.locator(".st-key-painter .matrix")
+    frame, reading = page.locator(".st-key-painter .matrix"), page.locator(".st-key-exhibit-mask .v-reading")
+    pairs = LENGTH * (LENGTH + 1) // 2
     frame.focus()
-    for key in ("Home", "Control+Home"):
-        page.keyboard.press(key)
-    page.keyboard.press("Space")
+    for key, left in (("d", pairs - LENGTH), ("u", pairs), ("y", pairs - LENGTH)):
+        frame.press(key)
+        expect(reading).to_contain_text(f"{left} of {LENGTH**2}")
     expect(specification(page)).to_have_value("painted")
-    painted_mask = shown_mask(page)
-    assert (painted_mask != parse("causal").build(LENGTH).numpy()).sum() == 1
-    frame.press("u")
-    expect(page.locator(".st-key-exhibit-mask .v-reading")).to_contain_text(ENGLISH.number(LENGTH * (LENGTH + 1) // 2))
-    np.testing.assert_array_equal(shown_mask(page), parse("causal").build(LENGTH).numpy())
+    np.testing.assert_array_equal(shown_mask(page), np.tri(LENGTH, k=-1, dtype=bool))
 
 
 def test_strokes_faster_than_their_answers_all_stay(page: Page) -> None:
@@ -164,22 +188,23 @@ def test_strokes_faster_than_their_answers_all_stay(page: Page) -> None:
     expect(page.locator(".st-key-patterns [data-name=hand]")).to_have_attribute("aria-checked", "true")
 
 
-def test_what_is_clicked_before_the_answer_does_not_undo_what_was_chosen(page: Page) -> None:
+def test_the_last_word_is_the_readers(page: Page) -> None:
+    """What is clicked before the answer does not undo what was chosen, and one may go back as soon as the answer is there."""
     choose(page, "prefix")
+    former = specification(page).input_value()
     head = page.locator(".st-key-w-m-head button[aria-checked=false]").first
     card = page.locator(".st-key-patterns [data-name=bidirectional]")
     expect(head).to_be_visible()
     card.evaluate("(card, head) => { card.click(); head.click(); }", head.element_handle())
     page.wait_for_function("location.search.includes('m.head=')")
     settled(page)
-    expect(specification(page)).to_have_value("bidirectional")
+    field = specification(page)
+    expect(field).to_have_value("bidirectional")
     assert shown_mask(page).all()
-
-
-def test_a_reader_may_go_back_as_soon_as_the_answer_is_there(page: Page) -> None:
-    choose(page, "prefix")
-    field, former = specification(page), specification(page).input_value()
-    page.locator(".st-key-patterns [data-name=bidirectional]").click()
+    field.fill(former)
+    field.press("Enter")
+    expect(page.locator(".st-key-patterns [data-name=prefix]")).to_have_attribute("aria-checked", "true")
+    card.click()
     expect(field).to_have_value("bidirectional")
     page.wait_for_function("location.search.includes('m.spec=bidirectional')")
     field.fill(former)
@@ -193,7 +218,7 @@ def test_a_specification_that_cannot_be_read_is_refused_and_the_last_picture_sta
     choose(page, "prefix")
     before, mask, good = painted(page, "painter"), shown_mask(page), specification(page).input_value()
     notice = page.locator(".v-note")
-    for bad in ("causal & windw(2)", "window(0)", "causal &", "((((", "pad_left(-1)", "🦜", "causal" + " & causal" * 2_000):
+    for bad in ("causal & windw(2)", "causal; L1", "🦜", "causal" + " & causal" * 2_000):
         specification(page).fill(bad)
         specification(page).press("Enter")
         expect(notice).to_contain_text(good)

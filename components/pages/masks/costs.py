@@ -18,7 +18,7 @@ from components.pages.masks.view import COUNTED, View
 from model.analysis import masking
 from model.analysis.mask_costs import Times, costs, times
 
-LENGTHS = (1, 8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 640, 768, 896, 1_024)
+LENGTHS = (1, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1_024)
 LINES = ("this", "own", "all")
 MEASURED = 512
 """Tokens of a pass that is timed, where the model holds as many."""

@@ -16,7 +16,7 @@ from components.page import Session, block, exhibit
 from components.pages.masks.view import LEAKS, View, plural
 from model.analysis.leaking import LONGEST, Leaks
 
-QUICK = 32
+QUICK = 24
 """Tokens up to which the experiment is made without being asked for, where some query looks ahead."""
 
 
