@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -20,15 +19,16 @@ from components.canvas.theatre import Choice, Limits
 from components.i18n import LANGUAGES, Words
 from components.pages import attention
 from components.pages.attention import Place, Wanted, head_in_words, pairs, settle, vectors
-from model import checkpoints
 from model.analysis.attention import Cell, Overview, arithmetic, one_head, overview, thumbnail
 from model.analysis.places import Where
-from model.config import Alibi, Attention, Config, PlainMlp
+from model.config import Alibi, Attention, Config
 from model.errors import Refusal
 from model.layers.masks import parse
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 from model.transformer import Transformer
+from tests import pages
+from tests.pages import said
 
 ROOT = Path(__file__).parents[1]
 EN = Words("en")
@@ -39,27 +39,13 @@ PIECES = ("⟨begin⟩", " The", " sky", " is", " blue", ".", " The", " sky", " 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random model of 3 layers of 2 heads that reads 90 tokens."""
-    folder, tokenizer = tmp_path_factory.mktemp("tiny"), Tokenizer.for_world()
-    heads = Attention(heads=2, kv_heads=1, size=8)
-    config = Config(vocabulary=tokenizer.size, context=90, width=16, layers=3, attention=heads, mlp=PlainMlp(hidden=32))
-    checkpoints.save(folder, Transformer(config, seed=3), tokenizer)
-    return folder
+    return pages.tiny(tmp_path_factory.mktemp("tiny"), context=90, layers=3)
 
 
 @pytest.fixture
 def opened(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
-    monkeypatch.setattr(compute, "EMBEDDED", tiny)
-    st.cache_resource.clear()
-
-    def run(**parameters: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        app.query_params["lang"] = "en"
-        for name, value in parameters.items():
-            app.query_params[name.replace("_", ".")] = value
-        return app.run()
-
-    yield run
-    st.cache_resource.clear()
+    with pages.installed(tiny, monkeypatch):
+        yield pages.whole
 
 
 @pytest.fixture(scope="module")
@@ -82,10 +68,6 @@ def bidi(app: AppTest, name: str) -> bytes:
     """The same as it travelled."""
     (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == name)
     return found.bytes
-
-
-def said(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.html)
 
 
 # ---------------------------------------------------------------- the page

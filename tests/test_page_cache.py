@@ -17,7 +17,6 @@ from streamlit.testing.v1 import AppTest
 
 from components import compute, theme
 from components.canvas import cache as view
-from components.canvas import plate
 from components.canvas.cache import Scene, Spot
 from components.figures import caching as figures
 from components.figures.caching import FARTHEST, Served
@@ -36,6 +35,7 @@ from model.generation.pace import Stepped
 from model.text.tokenizer import BLANK, Tokenizer
 from model.trace import Tracer
 from model.transformer import Transformer
+from tests import pages
 
 EN = Words("en")
 HERE = Where("decoder")
@@ -64,35 +64,18 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         reads = Tokenizer.for_world(BLANK) if encodes else Tokenizer.for_world()
         checkpoints.save(folder, Transformer(replace(config, vocabulary=reads.size), seed=3), reads if tokenizer else None)
         monkeypatch.setattr(compute, "EMBEDDED", folder)
-        app = AppTest.from_function(alone, default_timeout=60)
-        for name, value in ({"lang": "en"} | parameters).items():
-            app.query_params[name.replace("_", ".")] = value
-        return app.run()
+        return pages.alone("cache", **parameters)
 
     yield run
     st.cache_resource.clear()
 
 
-def alone() -> None:
-    """The page by itself, with the state and the address it has in the app."""
-    from components import compute, permalink, theme
-    from components.controls import header, prompt
-    from components.page import Session
-    from components.pages.cache import PAGE
-
-    permalink.restore((*header.FIELDS, *prompt.FIELDS, *PAGE.fields))
-    specimen = compute.embedded()
-    pages = {"inside": None}
-    PAGE.render(Session(header.words(), theme.LIGHT, specimen, prompt.prompt(header.words(), specimen), pages))
-
-
 def canvas(app: AppTest) -> tuple[dict[str, Any], list[bytes]]:
-    (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == "vitrine.cache")
-    return plate.opened(found.bytes)
+    return pages.canvas(app, "cache")
 
 
 def said(app: AppTest) -> str:
-    return html.unescape("\n".join(element.proto.body for element in app.html))
+    return html.unescape(pages.said(app))
 
 
 # ---------------------------------------------------------------- what the page shows

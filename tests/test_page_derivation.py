@@ -26,6 +26,7 @@ from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 from model.transformer import Transformer
 from tests.configs import EVERY, told
+from tests.pages import said
 from tests.test_derivation import places, some, traced
 
 ROOT = Path(__file__).parents[1]
@@ -75,10 +76,6 @@ def drawn(app: AppTest) -> dict[str, Any]:
     """What the canvas was last sent."""
     (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == "vitrine.derivation")
     return plate.opened(found.bytes)[0]
-
-
-def said(app: AppTest) -> str:
-    return "\n".join(element.proto.body for element in app.html)
 
 
 def kept(tiny: Path) -> Trace:

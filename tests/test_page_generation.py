@@ -6,12 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from components import compute, state, theme
@@ -28,12 +28,11 @@ from components.pages.generation.pieces import pieces
 from components.pages.generation.player import ended
 from components.writing import AT, COUNT, LONGEST, PICKS, SEED, STOP, WARM, Continued, act, branch, throw_again, toggle, turn
 from components.writing import line_of as any_line_of
-from model import checkpoints
-from model.config import Attention, Config, PlainMlp
 from model.errors import Refusal
 from model.generation import Greedy, Picked, Sample, generate, pick
 from model.text.tokenizer import Tokenizer
-from model.transformer import Transformer
+from tests import pages
+from tests.pages import canvas
 
 ROOT = Path(__file__).parents[1]
 EN = Words("en")
@@ -42,22 +41,14 @@ EN = Words("en")
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random model of 2 layers of 2 heads that reads 40 tokens."""
-    folder, tokenizer = tmp_path_factory.mktemp("tiny"), Tokenizer.for_world()
-    heads = Attention(heads=2, kv_heads=1, size=8)
-    config = Config(vocabulary=tokenizer.size, context=40, width=16, layers=2, attention=heads, mlp=PlainMlp(hidden=32))
-    checkpoints.save(folder, Transformer(config, seed=3), tokenizer)
-    return folder
+    return pages.tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture
 def house(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The tiny model in the embedded one's place, and a session without a past."""
-    monkeypatch.setattr(compute, "EMBEDDED", tiny)
-    st.cache_resource.clear()
-    st.session_state.clear()
-    yield
-    st.session_state.clear()
-    st.cache_resource.clear()
+    with pages.installed(tiny, monkeypatch):
+        yield
 
 
 @pytest.fixture
@@ -69,31 +60,7 @@ def session(house: None) -> Session:
 
 @pytest.fixture
 def opened(house: None) -> Callable[..., AppTest]:
-    def run(**parameters: str) -> AppTest:
-        app = AppTest.from_function(page, default_timeout=60)
-        for name, value in ({"lang": "en"} | parameters).items():
-            app.query_params[name.replace("_", ".")] = value
-        return app.run()
-
-    return run
-
-
-def page() -> None:
-    """The page by itself, with the state and the address it has in the app."""
-    from components import compute, permalink, theme
-    from components.controls import header, prompt
-    from components.page import Session
-    from components.pages.generation import PAGE
-
-    permalink.restore((*header.FIELDS, *prompt.FIELDS, *PAGE.fields))
-    specimen = compute.embedded()
-    PAGE.render(Session(header.words(), theme.LIGHT, specimen, prompt.prompt(header.words(), specimen)))
-
-
-def canvas(app: AppTest, name: str) -> Any:
-    """What the component of this name was last sent."""
-    (found,) = (element.proto for element in app.get("bidi_component") if element.proto.component_name == f"vitrine.{name}")
-    return json.loads(found.json) if found.json else plate.opened(found.bytes)
+    return partial(pages.alone, "generation")
 
 
 def given(player: dict[str, Any]) -> list[str]:

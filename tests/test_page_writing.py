@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,8 @@ from model.generation import Greedy, Picked, Sample, fill_blanks, generate, pick
 from model.text.tokenizer import BLANK, Tokenizer
 from model.trace import Tracer
 from model.transformer import Transformer
+from tests import pages
+from tests.pages import canvas, said
 
 EN = Words("en")
 SOURCE = "the yellow boat is in the river"
@@ -76,34 +77,9 @@ def house(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator
 def opened(house: Callable[[str], None]) -> Callable[..., AppTest]:
     def run(model: str, **parameters: str) -> AppTest:
         house(model)
-        app = AppTest.from_function(page, default_timeout=60)
-        for name, value in ({"lang": "en"} | parameters).items():
-            app.query_params[name.replace("_", ".")] = value
-        return app.run()
+        return pages.alone("generation", **parameters)
 
     return run
-
-
-def page() -> None:
-    """The page by itself, with the state and the address it has in the app."""
-    from components import compute, permalink, theme
-    from components.controls import header, prompt
-    from components.page import Session
-    from components.pages.generation import PAGE
-
-    permalink.restore((*header.FIELDS, *prompt.FIELDS, *PAGE.fields))
-    specimen = compute.embedded()
-    PAGE.render(Session(header.words(), theme.LIGHT, specimen, prompt.prompt(header.words(), specimen)))
-
-
-def canvas(app: AppTest, name: str, place: int = 0) -> Any:
-    """What the component of this name was last sent."""
-    found = [element.proto for element in app.get("bidi_component") if element.proto.component_name == f"vitrine.{name}"][place]
-    return json.loads(found.json) if found.json else plate.opened(found.bytes)
-
-
-def said(app: AppTest) -> str:
-    return "".join(element.proto.body for element in app.html)
 
 
 # ---------------------------------------------------------------- a source

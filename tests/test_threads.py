@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -18,15 +17,14 @@ from components.canvas import threads as canvas
 from components.canvas.threads import HUES, Choice, Limits, by_layer, pack_strong, unpacked_strong
 from components.i18n import Words
 from components.pages.threads import HEADS, TOKENS, Loom, in_words, recipe, weights
-from model import checkpoints
 from model.analysis.attention import credits, one_head, overview, rows_at
 from model.analysis.places import CROSS, Where, places
 from model.analysis.threads import RUNGS, speaking, strong, sunk, threads
-from model.config import Alibi, Attention, Config, PlainMlp
+from model.config import Alibi, Attention, Config
 from model.errors import Refusal
-from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 from model.transformer import Transformer
+from tests import pages
 from tests.configs import EVERY, told
 
 ROOT = Path(__file__).parents[1]
@@ -239,27 +237,13 @@ def test_the_recipe_comes_to_the_same_numbers(trace: Trace, side: Any, tokens: t
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a random model of 3 layers of 2 heads that reads 90 tokens."""
-    folder, tokenizer = tmp_path_factory.mktemp("tiny"), Tokenizer.for_world()
-    heads = Attention(heads=2, kv_heads=1, size=8)
-    config = Config(vocabulary=tokenizer.size, context=90, width=16, layers=3, attention=heads, mlp=PlainMlp(hidden=32))
-    checkpoints.save(folder, Transformer(config, seed=3), tokenizer)
-    return folder
+    return pages.tiny(tmp_path_factory.mktemp("tiny"), context=90, layers=3)
 
 
 @pytest.fixture
 def opened(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
-    monkeypatch.setattr(compute, "EMBEDDED", tiny)
-    st.cache_resource.clear()
-
-    def run(**parameters: str) -> AppTest:
-        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        app.query_params["lang"] = "en"
-        for name, value in parameters.items():
-            app.query_params[name.replace("_", ".")] = value
-        return app.run()
-
-    yield run
-    st.cache_resource.clear()
+    with pages.installed(tiny, monkeypatch):
+        yield pages.whole
 
 
 def woven(app: AppTest) -> tuple[dict[str, Any], list[bytes]]:
