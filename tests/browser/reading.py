@@ -177,6 +177,19 @@ def _meant(sign: str, digits: str, power: str) -> float:
     return (-1 if sign else 1) * float(digits.replace(",", "")) * 10.0 ** int((power or "0").translate(SUPERSCRIPT))
 
 
+def tokens(page: Page, side: int) -> Locator:
+    """The theatre's text that is looked at (side 0), or the one that looks (side 1)."""
+    return page.locator(".st-key-theatre .tokens").nth(side).locator("button")
+
+
+def chosen(page: Page) -> tuple[int, int, int, int]:
+    """Layer, head, query and key, as the theatre says once all of it is painted and the server has answered."""
+    settled(page)
+    layer, head, query, key = (int(part) for part in painted(page, "theatre").split("/")[1:5])
+    expect(page.locator(".st-key-ledger [data-painted]")).to_have_attribute("data-painted", painted(page, "theatre").rsplit("/", 2)[0])
+    return layer, head, query, key
+
+
 def colour_of(element: Locator) -> tuple[int, ...]:
     """An element's own background, (red, green, blue); empty where it has none."""
     shown = element.evaluate("node => getComputedStyle(node).backgroundColor")

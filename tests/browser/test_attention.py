@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.reading import ENGLISH, address, colour_of, lit, numbers, pieces_of, ready, said, square, table, traced, write
+from tests.browser.reading import ENGLISH, address, chosen, colour_of, lit, numbers, pieces_of, ready, said, square, table, tokens, traced, write
 from tests.browser.reading import model as specimen
-from tests.browser.serving import painted, settled
+from tests.browser.serving import settled
 
 TEXT = "Ana gave the key to Bento."
 
@@ -26,19 +26,6 @@ def head_on_stage(page: Page) -> tuple[int, int]:
 
 def thumb(page: Page, layer: int, head: int) -> Locator:
     return page.locator(f".st-key-theatre .thumbs button[data-layer='{layer}'][data-head='{head}']")
-
-
-def tokens(page: Page, side: int) -> Locator:
-    """The text, lit by where the chosen token looks (side 0) or by who looks at it (side 1)."""
-    return page.locator(".st-key-theatre .tokens").nth(side).locator("button")
-
-
-def chosen(page: Page) -> tuple[int, int, int, int]:
-    """Layer, head, query and key, as the canvas says once all of it is painted and the server has answered."""
-    settled(page)
-    layer, head, query, key = (int(part) for part in painted(page, "theatre").split("/")[1:5])
-    expect(page.locator(".st-key-ledger [data-painted]")).to_have_attribute("data-painted", painted(page, "theatre").rsplit("/", 2)[0])
-    return layer, head, query, key
 
 
 def weights(page: Page, side: int) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
 from components.canvas.plate import visible
 from model.checkpoints import MASKED, TRANSLATOR, Loaded, load
@@ -17,8 +17,8 @@ from model.layers.masks import parse
 from model.text import blanks
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
-from tests.browser.reading import BEGIN, ENGLISH, address, colour_of, lit, numbers, ready, said, table
-from tests.browser.serving import painted, settled
+from tests.browser.reading import BEGIN, ENGLISH, address, chosen, colour_of, lit, numbers, ready, said, table, tokens
+from tests.browser.serving import painted
 
 SOURCE, TARGET = "the yellow boat is in the river", "o barco amarelo está no rio"
 FILLED = "Ana comprou umas chaves ___ no jardim."
@@ -46,19 +46,6 @@ def translated(mask: str = "") -> Trace:
     target, source = ids(TRANSLATOR, TARGET), ids(TRANSLATOR, SOURCE)
     across = parse(mask).across(len(target), len(source)) if mask else None
     return Tracer(loaded(TRANSLATOR).model).trace(target, source=source, across=across).clone()
-
-
-def tokens(page: Page, side: int) -> Locator:
-    """The text that is looked at (side 0), or the one that looks (side 1)."""
-    return page.locator(".st-key-theatre .tokens").nth(side).locator("button")
-
-
-def chosen(page: Page) -> tuple[int, int, int, int]:
-    """Layer, head, query and key, once the canvas has painted them and the server has answered."""
-    settled(page)
-    layer, head, query, key = (int(part) for part in painted(page, "theatre").split("/")[1:5])
-    expect(page.locator(".st-key-ledger [data-painted]")).to_have_attribute("data-painted", painted(page, "theatre").rsplit("/", 2)[0])
-    return layer, head, query, key
 
 
 def weights(page: Page, rows: int, columns: int) -> np.ndarray:
