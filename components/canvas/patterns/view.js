@@ -15,7 +15,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const card of cards) card.setAttribute("aria-checked", card.dataset.name === name);
     setTriggerValue("choice", name);
   };
-  data.groups.forEach(({ label }, at) => { root.children[at].querySelector("h3").textContent = label; });
+  data.groups.forEach(({ label }, at) => { root.children[at].querySelector("p").textContent = label; });
   data.groups.flatMap(group => group.pictures).forEach((picture, at) => {
     dress(cards, at, picture, names.includes(data.chosen) ? data.chosen : names[0], data.chosen, choose);
     if (root.drawn !== drawn) draw(cards[at].querySelector("canvas"), levels.subarray(at * stride, (at + 1) * stride), data);
@@ -30,7 +30,7 @@ function furnish(root, { groups }, written) {
     const group = document.createElement("section"), row = document.createElement("div");
     row.append(...pictures.map(card));
     group.style.flexGrow = pictures.length;
-    group.append(document.createElement("h3"), row);
+    group.append(document.createElement("p"), row);
     return group;
   }));
   Object.assign(root, { written, drawn: null, chosen: null });
