@@ -22,10 +22,10 @@ from model.transformer import Transformer
 APP = Path(__file__).parents[1] / "app.py"
 
 
-def tiny(folder: Path, **sizes: int) -> Path:
-    """A random decoder in a folder: 2 layers of 2 heads that read 40 tokens of the micro-world, unless `sizes` of its configuration differ."""
+def tiny(folder: Path, *, context: int = 40, layers: int = 2) -> Path:
+    """A random decoder in a folder: so many layers of 2 heads, which read so many tokens of the micro-world."""
     tokenizer, heads = Tokenizer.for_world(), Attention(heads=2, kv_heads=1, size=8)
-    config = Config(attention=heads, mlp=PlainMlp(hidden=32), **({"context": 40, "width": 16, "layers": 2} | sizes | {"vocabulary": tokenizer.size}))
+    config = Config(vocabulary=tokenizer.size, context=context, width=16, layers=layers, attention=heads, mlp=PlainMlp(hidden=32))
     checkpoints.save(folder, Transformer(config, seed=3), tokenizer)
     return folder
 
