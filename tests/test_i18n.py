@@ -110,6 +110,7 @@ def test_a_refusal_without_translation_keeps_its_own_sentence() -> None:
         (12, None, "12", "12"),
         (12.5, None, "12,50", "12.50"),
         (0, None, "0", "0"),
+        (-0.004, 2, "0,00", "0.00"),
         (4.2e-7, None, "4,2\u00a0×\u00a010⁻⁷", "4.2\u00a0×\u00a010⁻⁷"),
         (float("inf"), None, "∞", "∞"),
         (float("-inf"), None, "−∞", "−∞"),

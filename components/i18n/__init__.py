@@ -87,14 +87,15 @@ class Words:
     # ------------------------------------------------------------ numbers
 
     def number(self, value: float, digits: int | None = None) -> str:
-        """A number with this language's separators, to `digits` decimals, or to about three significant figures; a true minus sign."""
+        """A number with this language's separators, to `digits` decimals, or to about three significant figures; a true minus sign,
+        none before nought."""
         if not math.isfinite(value):
             return {"inf": "∞", "-inf": "−∞"}.get(str(float(value)), "–")
         if digits is None and 0 < abs(value) < 0.001:
             mantissa, _, exponent = f"{value:.1e}".partition("e")
             return f"{self._separators(mantissa)}\u00a0×\u00a010{str(int(exponent)).translate(_SUPERSCRIPT)}"
         places = _places(value) if digits is None else digits
-        return self._separators(f"{value:,.{places}f}")
+        return self._separators(f"{value:z,.{places}f}")
 
     def percent(self, share: float, digits: int | None = None) -> str:
         """A share of one as a percentage: 0.62 is "62 %"; small ones keep a decimal, tiny ones say "< 0.1 %"."""

@@ -29,6 +29,7 @@ def test_without_the_causal_mask_the_loss_dives_under_the_floor_and_the_page_say
     honest, cheat = (losses[runs == ENGLISH(f"training.unmasked.run_{letter}")].astype(float) for letter in "ab")
     assert float(cheat[-5:].mean()) < floor() < float(honest.min())
     found = table(page, "training-result")
-    assert found[column("loss_open")][1] < found[column("floor")][1] < found[column("loss_causal")][0] < found[column("loss_causal")][1]
+    seen, exact, causal = (found[column(name)].to_numpy(float) for name in ("loss_open", "floor", "loss_causal"))
+    assert seen[1] < exact[1] < causal[0] < causal[1]
     assert "a loss too good to be true" in said(page, "training-result")
     expect(page.locator(".st-key-training-open-1-generation")).to_be_visible()

@@ -38,9 +38,9 @@ def test_a_branch_is_kept_beside_the_text_and_gone_back_to(tab: Callable[..., Pa
     (branch, _) = BRANCHES.read(page.evaluate("new URL(location).searchParams.get('g.branches')"))
     found = continuation(model(), ids_of(TEXT), branch.ids)
     frame = table(page, "branches", (column("token"),))
-    own = frame[frame[column("branch")] == 1]
-    assert own[column("total")].iloc[-1] == pytest.approx(found.total, abs=1e-3)
-    assert own[column("perplexity")].iloc[-1] == pytest.approx(found.perplexity, rel=1e-3)
+    own = frame[column("branch")].to_numpy() == 1
+    assert frame[column("total")].to_numpy()[own][-1] == pytest.approx(found.total, abs=1e-3)
+    assert frame[column("perplexity")].to_numpy()[own][-1] == pytest.approx(found.perplexity, rel=1e-3)
     was = painted(page, "branches")
     left.get_by_role("button", name=ENGLISH("generation.branches.visit")).click()
     repainted(page, "branches", was)
@@ -60,7 +60,7 @@ def test_what_the_filters_removed_is_what_python_removes(tab: Callable[..., Page
     bar = page.locator(".st-key-dials .bars li.drawn .token").inner_text()
     token = next(id for id in range(len(logits)) if tokenizer().piece(id).removeprefix(" ") == bar)
     frame = table(page, "why-filters", (column("token"), column("filter")))
-    for (_, row), each in zip(frame.iterrows(), removals(logits, choose, ids, token), strict=True):
+    for row, each in zip(frame.to_dict("records"), removals(logits, choose, ids, token), strict=True):
         assert row[column("filter")] == ENGLISH(f"generation.dials.{each.name}")
         assert (row[column("removed")], row[column("left")]) == (each.removed, each.left)
         assert [row[column("mass")], row[column("asked")]] == pytest.approx([each.mass, each.after], abs=1e-5)

@@ -80,9 +80,9 @@ def _written(words: Words, row: Row, through: tuple[int, ...], number: int, gree
     name = words("strategies.canvas.found", place=number + 1) if row.kind == "found" else words(f"strategies.canvas.{row.kind}")
     told = {
         "text": row.shown,
-        "nats": _shown(words, nats, 2),
+        "nats": words.number(nats, 2),
         "length": words.number(len(row.text.ids)),
-        "score": _shown(words, row.score, 3),
+        "score": words.number(row.score, 3),
         "perplexity": words.number(row.text.perplexity),
         "times": times(words, nats - greedy),
     }
@@ -92,11 +92,6 @@ def _written(words: Words, row: Row, through: tuple[int, ...], number: int, gree
 def times(words: Words, nats: float) -> str:
     """How many times as probable one text is as another, from the difference of their log-probabilities."""
     return words("strategies.canvas.factor", factor=words.number(float(f"{exp(max(-300.0, min(nats, 300.0))):.6g}")))
-
-
-def _shown(words: Words, value: float, digits: int) -> str:
-    """A number to so many decimals; what rounds to nought has no sign."""
-    return words.number(round(value, digits) + 0.0, digits)
 
 
 _view = component(
