@@ -22,6 +22,7 @@ PAGES = (
     "masks",
     "training",
     "generation",
+    "tree",
     "strategies",
     "cache",
     "size",

@@ -16,13 +16,13 @@ def column(name: str) -> str:
 
 
 def test_without_the_causal_mask_the_loss_dives_under_the_floor_and_the_page_says_so(tab: Callable[..., Page]) -> None:
-    page = ready(tab(address("training", "The sky is", t_u_seconds=12)), "training")
+    page = ready(tab(address("training", "The sky is", t_u_seconds=25)), "training")
     assert said(page, "training-curve") == ENGLISH("training.unmasked.before")
     page.locator(".st-key-training-start button").click()
     expect(page.locator(".v-progress")).to_have_count(2)
     verdict = page.locator(".st-key-exhibit-training-curve .v-reading")
-    expect(verdict).to_contain_text("under the floor since second", timeout=40_000)
-    expect(page.locator(".st-key-training-start button")).to_be_visible(timeout=40_000)
+    expect(verdict).to_contain_text("under the floor since second", timeout=120_000)
+    expect(page.locator(".st-key-training-start button")).to_be_visible(timeout=120_000)
     settled(page)
     curves = table(page, "training-curve")
     runs, losses = (curves[ENGLISH(f"size.table.{name}")].to_numpy() for name in ("run", "loss"))
