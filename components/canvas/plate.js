@@ -168,7 +168,8 @@ function scaleOf(element, {most, table, language, words, plain = null}) {
   element.className = `scale ${table}`;
   marks.className = "marks";
   name.textContent = words.scale;
-  const shares = table === "diverging" ? [-1, -0.25, 0, 0.25, 1] : [0, 0.01, 0.1, 0.25, 0.5, 1];
+  const usual = table === "diverging" ? [-1, -0.25, 0, 0.25, 1] : [0, 0.01, 0.1, 0.25, 0.5, 1];
+  const shares = plain === 0 ? [...new Set(usual.map(share => Math.round(share * most) / most))] : usual; // what is counted has no fractions
   for (const share of shares) {
     const mark = document.createElement("span"), root = Math.sign(share) * Math.sqrt(Math.abs(share));
     const written = ((plain === null ? 100 : 1) * share * most).toLocaleString(language, {maximumSignificantDigits: 2, signDisplay: "negative"}).replace("-", "−");
