@@ -372,6 +372,12 @@ def _line(session: Session, key: tuple[Any, ...]) -> Line:
     return Continued(key, WARM if isinstance(form, Decoder) else COLD, writer=writer, end=specimen.loaded.marks.stop)
 
 
+def no_blank(session: Session) -> str:
+    """What the reader of an encoder is told whose text has no blanks: that it needs some, or that this model's texts have no token for them."""
+    tokenizer = session.specimen.loaded.tokenizer
+    return session.words("generation.no_blank" if tokenizer is not None and tokenizer.blank is not None else "generation.no_blank_token")
+
+
 # ---------------------------------------------------------------- what the reader does
 
 

@@ -12,7 +12,7 @@ from components.pages.generation.following import next_token
 from components.pages.generation.looking import looked, looked_across
 from components.pages.generation.player import played
 from components.pages.generation.why import reasons
-from components.writing import FIELDS, Continued, line_of
+from components.writing import FIELDS, Continued, line_of, no_blank
 from model.config import Decoder, Encoder
 
 
@@ -22,8 +22,7 @@ def render(session: Session) -> None:
     st.title(session.words("generation.title"))
     st.markdown(session.words("generation.lead" if isinstance(form, Decoder) else f"generation.lead_{type(form).__name__.lower()}"))
     if isinstance(form, Encoder) and not session.prompt.blanks:
-        spelled = session.specimen.loaded.tokenizer is not None and session.specimen.tokenizer.blank is not None
-        note(session, session.words("generation.no_blank" if spelled else "generation.no_blank_token"))
+        note(session, no_blank(session))
         return
     stage(session)
 

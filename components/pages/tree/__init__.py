@@ -17,7 +17,7 @@ from components.controls.header import MODEL
 from components.page import Page, Session, block, exhibit, note
 from components.pages.tree import growing, telling
 from components.pages.tree.growing import AT, BY_HAND, DEPTH, DEPTHS, FIELDS, FLIPS, LEAST, OF, THRESHOLD, WIDTH, Grown, grown
-from components.writing import ORDER, STOP
+from components.writing import ORDER, STOP, no_blank
 from model.config import Decoder, Encoder
 from model.generation import ORDERS
 from model.generation.tree import Filled, ripest
@@ -31,8 +31,7 @@ def render(session: Session) -> None:
     st.title(session.words("tree.title"))
     st.markdown(session.words("tree.lead" if isinstance(form, Decoder) else f"tree.lead_{type(form).__name__.lower()}"))
     if isinstance(form, Encoder) and not session.prompt.blanks:
-        spelled = session.specimen.loaded.tokenizer is not None and session.specimen.tokenizer.blank is not None
-        note(session, session.words("generation.no_blank" if spelled else "generation.no_blank_token"))
+        note(session, no_blank(session))
         return
     stage(session)
 
