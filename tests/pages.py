@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,18 @@ def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(compute, "EMBEDDED", folder)
     _forget()
     yield
+    _forget()
+
+
+@contextmanager
+def furnished(folders: Mapping[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A function that puts one of several models, by name, where the embedded one stood, each time in a session without a past."""
+
+    def furnish(name: str) -> None:
+        monkeypatch.setattr(compute, "EMBEDDED", folders[name])
+        _forget()
+
+    yield furnish
     _forget()
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 import torch
 from streamlit.testing.v1 import AppTest
 
@@ -30,6 +29,7 @@ from model.generation.tree import Branches, Continued, Filled, Keep, Node, grow,
 from model.text.tokenizer import BLANK, Tokenizer
 from model.trace import Tracer
 from model.transformer import Transformer
+from tests import pages
 
 EN = Words("en")
 CONTEXT = 40
@@ -62,15 +62,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def house(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """`house(name)`: one of the models in the embedded one's place, and a session without a past."""
-
-    def furnish(name: str) -> None:
-        monkeypatch.setattr(compute, "EMBEDDED", folders[name])
-        st.cache_resource.clear()
-        st.session_state.clear()
-
-    yield furnish
-    st.session_state.clear()
-    st.cache_resource.clear()
+    with pages.furnished(folders, monkeypatch) as furnish:
+        yield furnish
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from components import compute, state, theme
@@ -62,15 +61,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def house(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
     """`house(name)`: one of the models in the embedded one's place, and a session without a past."""
-
-    def furnish(name: str) -> None:
-        monkeypatch.setattr(compute, "EMBEDDED", folders[name])
-        st.cache_resource.clear()
-        st.session_state.clear()
-
-    yield furnish
-    st.session_state.clear()
-    st.cache_resource.clear()
+    with pages.furnished(folders, monkeypatch) as furnish:
+        yield furnish
 
 
 @pytest.fixture
