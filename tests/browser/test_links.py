@@ -11,15 +11,30 @@ from tests.browser.reading import CANVASES, ENGLISH, link, pictures, ready, writ
 from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento. 🦜 «céu» Then"
+PATIENCE = 20
+
+
 def assert_same(mine: Page, visit: Callable[..., Visit], name: str) -> Page:
     """Open what Share gives in another browser and compare; return the other page."""
     theirs = ready(visit(link(mine), locale="pt-BR").page, name)
-    expected, painted_ones = pictures(mine), [key for key in CANVASES[name] if mine.locator(f".st-key-{key} canvas").count()]
+    painted_ones = [key for key in CANVASES[name] if mine.locator(f".st-key-{key} canvas").count()]
+    expected, found = drawn_alike(mine, theirs)
     assert len(expected) >= len(painted_ones) > 0
-    assert pictures(theirs) == expected
+    assert found == expected
     for key in set(CANVASES[name]) - set(painted_ones):
         assert theirs.locator(f".st-key-{key}").inner_text() == mine.locator(f".st-key-{key}").inner_text()
     return theirs
+
+
+def drawn_alike(mine: Page, theirs: Page) -> tuple[list[str], list[str]]:
+    """The pictures of both pages, once they are the same; after `PATIENCE` looks, as they then are. A slow machine paints the last of
+    them after the page has come to rest."""
+    for _ in range(PATIENCE):
+        expected, found = pictures(mine), pictures(theirs)
+        if found == expected:
+            break
+        theirs.wait_for_timeout(250)
+    return expected, found
 
 
 def sentences(page: Page) -> list[str]:
