@@ -22,7 +22,7 @@ from components.pages.strategies import speculative
 from model.checkpoints import DRAFT, EMBEDDED, load
 from model.config import Attention
 from model.generation import Greedy, Sample, generate, speculate, tally
-from model.generation.agreement import proof, trial
+from model.generation.agreement import judged, proof, trial
 from model.generation.duel import duel
 from model.transformer import Transformer
 
@@ -167,7 +167,7 @@ def test_a_translator_has_no_draft_and_says_why(opened: Callable[..., AppTest]) 
 
 
 def test_an_empty_text_and_one_that_fills_the_context(opened: Callable[..., AppTest]) -> None:
-    app = opened(text="", b_length="8", b_at="400", lang="pt-BR")
+    app = opened(text="", b_length="8", b_stage="400", lang="pt-BR")
     assert not app.exception
     assert story(app)["at"] == len(story(app)["stages"])
     full = opened(text="word " * 900)
@@ -179,7 +179,7 @@ def test_an_empty_text_and_one_that_fills_the_context(opened: Callable[..., AppT
 
 
 def test_a_trial_says_its_chi_square(opened: Callable[..., AppTest]) -> None:
-    app = opened(text=TEXT, b_heat="1.0", b_try="1", b_at="3")
+    app = opened(text=TEXT, b_heat="1.0", b_try="1", b_stage="3")
     assert not app.exception
     first = next(speculate(load(EMBEDDED).model, load(DRAFT).model, ids(), Sample(seed=0), ahead=4, tokens=24)).verdicts[0]
     found = trial(first.p, first.draft.q, times=2_000)
@@ -199,8 +199,11 @@ def test_a_rule_that_writes_something_else_is_found_out() -> None:
     assert told.chance > 0.001
     assert proof(p, q).acceptance == pytest.approx(0.7)
     assert proof(p, q).error < 1e-15
-    wrong = trial(q, p, times=2_000).counts
-    assert ((wrong - 2_000 * p) ** 2 / (2_000 * p)).sum() > 100
+    wrong = judged(trial(q, p, times=2_000).counts, p)
+    assert wrong.statistic > 100
+    assert wrong.chance < 1e-12
+    never = judged(np.array([1_999, 0, 1]), np.array([1.0, 0.0, 0.0]))
+    assert (never.statistic, never.chance) == (np.inf, 0.0)
 
 
 def test_chances_are_those_of_the_table() -> None:

@@ -41,6 +41,12 @@ def test_no_field_of_any_page_holds_what_its_link_could_not_carry(field: Field) 
             assert field.read(field.write(value)) == value, rubbish
 
 
+def test_no_two_fields_share_a_name_in_a_link() -> None:
+    own = (*fields.HEADER, *(field for room in fields.ROOMS for field in room.fields))
+    names = [field.name for field in {id(field): field for field in own}.values()]
+    assert sorted(names) == sorted(set(names))
+
+
 def screen() -> None:
     import streamlit as st
 

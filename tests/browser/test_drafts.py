@@ -61,4 +61,4 @@ def test_stepping_to_the_end_writes_what_the_target_writes_alone(visit: Callable
     drafts.press("ArrowLeft")
     expect(drafts.locator(".keys .step")).to_be_enabled()
     settled(page, 600)
-    assert f"b.at={len(told) - 1}" in link(page)
+    assert f"b.stage={len(told) - 1}" in link(page)

@@ -26,11 +26,11 @@ from model.generation.duel import Duel, duel
 AHEAD = state.integer("b.ahead", 4, 1, 8)
 LENGTH = state.integer("b.length", 24, 4, 64)
 HEAT = state.number("b.heat", 0.8, 0.0, 2.0)
-TOP_K = state.integer("b.k", 0, 0, 100)
+TOP_K = state.integer("b.top", 0, 0, 100)
 TOP_P = state.number("b.p", 1.0, 0.05, 1.0)
 DICE = state.integer("b.dice", 0, 0, 9_999)
 HELPER = state.text("b.draft", "", 80)
-STAGE = state.integer("b.at", 3, 0, 400)
+STAGE = state.integer("b.stage", 3, 0, 400)
 TRIED = state.flag("b.try", False)
 FIELDS = (AHEAD, LENGTH, HEAT, TOP_K, TOP_P, DICE, HELPER, STAGE, TRIED)
 TIMES, LAPS = 2_000, 5
