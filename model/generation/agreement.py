@@ -53,10 +53,17 @@ def proof(p: Numbers, q: Numbers) -> Proof:
 
 def trial(p: Numbers, q: Numbers, *, times: int, seed: int = 0) -> Trial:
     """The rule tried so often, with dice of its own each time."""
-    counts = repeated(p, q, seed=seed, times=times)
+    return judged(repeated(p, q, seed=seed, times=times), p)
+
+
+def judged(counts: NDArray[np.int64], p: Numbers) -> Trial:
+    """How often each token was written, `counts` (V,), held against p (V,)."""
+    times = int(counts.sum())
     often = times * p >= LEAST
     seen = np.append(counts[often], counts[~often].sum()).astype(float)
     due = np.append(times * p[often], times * p[~often].sum())
+    if seen[due == 0].any():  # a token was written that p never writes
+        return Trial(times, counts, p, np.inf, len(due) - 1, 0.0)
     seen, due = seen[due > 0], due[due > 0]
     statistic, freedom = float(((seen - due) ** 2 / due).sum()), len(due) - 1
     return Trial(times, counts, p, statistic, freedom, _beyond(statistic, freedom))
