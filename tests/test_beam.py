@@ -153,6 +153,9 @@ def test_what_cannot_be_searched_is_refused() -> None:
     for width, tokens in ((0, 3), (3, 0)):
         with pytest.raises(Refusal, match="1 or more"):
             Beams(width=width, tokens=tokens)
+    for penalty in (float("nan"), 1e308, -1e308):
+        with pytest.raises(Refusal, match="from -50 to 50"):
+            Beams(length_penalty=penalty)
     with pytest.raises(Refusal, match="no room"):
         list(beam_search(model, (1,) * 16, Beams()))
     *_, last = beam_search(model, (1,) * 14, Beams(tokens=30))

@@ -33,6 +33,10 @@ Fate = Literal["alive", "ended", "cut", "crowded", "late"]
 itself, but was not among the B best at that moment."""
 
 
+STEEPEST = 50
+"""The largest length penalty, either way: with it even a text of 100,000 tokens can be scored."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Beams:
     """How a search is made: `width` texts alive, at most `tokens` new ones each, ended by the token `stop`. A finished text scores its
@@ -48,6 +52,9 @@ class Beams:
         for name in ("width", "tokens"):
             if getattr(self, name) < 1:
                 raise Refusal(f"beam.{name}", "{name} is a whole number, 1 or more; got {given}", name=name, given=getattr(self, name))
+        if not abs(self.length_penalty) <= STEEPEST:
+            sentence = "length_penalty is a number from {low} to {high}; 0 compares sums, 1 means per token; got {given}"
+            raise Refusal("beam.length_penalty", sentence, low=-STEEPEST, high=STEEPEST, given=self.length_penalty)
 
     def score(self, log_probability: float, length: int) -> float:
         """What a finished text of so many tokens is compared by."""

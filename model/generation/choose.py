@@ -6,7 +6,6 @@ running the model again. V is the size of the vocabulary; arithmetic is in float
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,6 +18,9 @@ from model.errors import Refusal
 from model.space import Interval
 
 Numbers = NDArray[np.float64]
+SLIGHTEST, STRONGEST = 1e-6, 1e6
+"""Between these a temperature or a penalty leaves logits that can still be counted with."""
+_BOUNDS = f"{SLIGHTEST:.6f} to {STRONGEST:.0f}"
 
 
 # ---------------------------------------------------------------- the choosers
@@ -56,7 +58,8 @@ class Sample:
 
     def __post_init__(self) -> None:
         _refuse_penalties(self)
-        _refuse_outside("temperature", self.temperature, self.temperature > 0, "above 0; for the most probable token every time choose greedily")
+        wanted = f"above 0, from {_BOUNDS}; for the most probable token every time choose greedily"
+        _refuse_outside("temperature", self.temperature, _counts(self.temperature), wanted)
         _refuse_outside("top_k", self.top_k, self.top_k >= 0, "a whole number, 0 or more; 0 keeps every token")
         _refuse_outside("top_p", self.top_p, 0 < self.top_p <= 1, "above 0 and up to 1; 1 keeps every token")
         _refuse_outside("min_p", self.min_p, 0 <= self.min_p <= 1, "from 0 to 1; 0 keeps every token")
@@ -285,9 +288,15 @@ def _unless(idle: bool, act: Callable[[Numbers], Numbers]) -> Callable[[Numbers]
 
 
 def _refuse_penalties(choose: Choose) -> None:
-    _refuse_outside("repetition_penalty", choose.repetition_penalty, choose.repetition_penalty > 0, "above 0; 1 changes nothing")
+    factor = choose.repetition_penalty
+    _refuse_outside("repetition_penalty", factor, _counts(factor), f"above 0, from {_BOUNDS}; 1 changes nothing")
     for name in ("frequency_penalty", "presence_penalty"):
-        _refuse_outside(name, getattr(choose, name), math.isfinite(getattr(choose, name)), "a number; 0 changes nothing, below 0 rewards")
+        penalty = getattr(choose, name)
+        _refuse_outside(name, penalty, abs(penalty) <= STRONGEST, f"a number up to {STRONGEST:.0f}; 0 changes nothing, below 0 rewards")
+
+
+def _counts(factor: float) -> bool:
+    return SLIGHTEST <= factor <= STRONGEST
 
 
 def _refuse_outside(name: str, value: float, fits: bool, allowed: str) -> None:
