@@ -8,9 +8,10 @@ import streamlit as st
 
 from components import library, permalink, state, theme, warmup
 from components.canvas.frame import frame
+from components.compute import Specimen
 from components.controls import header, leaving, opening, prompt
 from components.i18n import Words
-from components.page import UNREAD, Page, Session, guarded, note
+from components.page import UNREAD, Page, Prompt, Session, guarded, note
 from components.pages import (
     attention,
     cache,
@@ -69,13 +70,17 @@ def show(words: Words, refused: tuple[str, ...]) -> None:
     frame(words.language, palette.name, place)
     header.header(words, palette, [{page.name: menu[page.name] for page in group} for group in GROUPS], opening.door)
     opening.opening(words)
-    session = Session(words, palette, specimen, prompt.prompt(words, specimen) if PAGES[place].reads else UNREAD, menu)
+    session = Session(words, palette, specimen, _prompt(words, specimen, PAGES[place]), menu)
     if refused:
         note(session, words("shell.link.refused", names=", ".join(refused)))
     if header.missing():
         note(session, words("shell.model.missing", name=specimen.name))
     chosen.run()
     leaving.foot(session, PAGES[place].name)
+
+
+def _prompt(words: Words, specimen: Specimen, page: Page) -> Prompt:
+    return prompt.prompt(words, specimen, page.opens) if page.reads else UNREAD
 
 
 main()

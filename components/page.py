@@ -84,12 +84,14 @@ class Session:
 @dataclass(frozen=True)
 class Page:
     """A page: its name (address, prefix of its words and of its link parameters), its renderer, its fields, and whether it reads
-    the reader's text; where it does not, the field for it stays away."""
+    the reader's text; where it does not, the field for it stays away. Until the reader has written one, it opens with the example
+    among `opens` that is for the form of the model on show, or else with the first of all."""
 
     name: str
     render: Callable[[Session], None]
     fields: tuple[Field[Any], ...]
     reads: bool = True
+    opens: tuple[str, ...] = ()
 
 
 # ---------------------------------------------------------------- blocks

@@ -29,6 +29,9 @@ AHEAD = 24  # steps that are written again at most when something changes before
 LONGEST = 1_024
 WARM, COLD = 0.8, 0.0  # the temperature a text is continued with, and that of a translation or a blank, unless the reader turns it
 
+OPENS = ("open", "blank_open", "pair_invented")
+"""The examples that pages of writing open with: texts that leave the model a choice."""
+
 # ---------------------------------------------------------------- the state
 
 

@@ -7,6 +7,7 @@ import time
 import streamlit as st
 
 from components import state
+from components.controls import prompt
 from components.page import Session
 from model.analysis.derivation import Number
 from model.errors import Refusal
@@ -70,4 +71,5 @@ def door(session: Session, address: str, key: str) -> None:
     number = Number.parse(address)
     if st.button(session.words("derivation.door"), key=f"arithmetic-{key}", type="tertiary", help=session.words("derivation.door_help")):
         start(number)
+        prompt.carry(session)
         st.switch_page(session.pages["inside"])

@@ -18,7 +18,7 @@ from components import compute, state
 from components.canvas.chips import Group, chips
 from components.compute import Specimen
 from components.i18n import Words
-from components.page import Prompt, calm
+from components.page import Prompt, Session, calm
 from model.config import Decoder, Encoder, EncoderDecoder, Form
 from model.errors import Refusal
 from model.text import blanks
@@ -47,9 +47,9 @@ TARGET_IDS = state.Field("target.ids", "", _numbers)
 FIELDS = (TEXT, TARGET, IDS, TARGET_IDS)
 
 PRESETS: dict[type[Form], tuple[str, ...]] = {
-    Decoder: ("sky", "agreement", "gift", "pronoun", "question", "repeat", "translation", "counting", "brackets", "invented", "long"),
-    Encoder: ("blank_colour", "blank_agreement", "blank_name", "blank_pronoun", "blank_place", "blank_again", "blank_two"),
-    EncoderDecoder: ("pair_order", "pair_agreement", "pair_story", "pair_question", "pair_people", "pair_given"),
+    Decoder: ("sky", "agreement", "gift", "pronoun", "question", "repeat", "translation", "counting", "brackets", "open", "invented", "long"),
+    Encoder: ("blank_colour", "blank_agreement", "blank_name", "blank_pronoun", "blank_place", "blank_again", "blank_two", "blank_open"),
+    EncoderDecoder: ("pair_order", "pair_agreement", "pair_story", "pair_question", "pair_people", "pair_given", "pair_invented"),
 }
 
 
@@ -94,23 +94,24 @@ def chronicle(language: Language) -> str:
 # ---------------------------------------------------------------- the fields
 
 
-def prompt(words: Words, specimen: Specimen) -> Prompt:
-    """Draw the text fields, the examples and the tokens; return the text as the model will read it."""
+def prompt(words: Words, specimen: Specimen, opens: tuple[str, ...] = ()) -> Prompt:
+    """Draw the text fields, the examples and the tokens; return the text as the model will read it. Until there is one, it is the example
+    of this form of model that `opens` names, or else the first."""
     with st.container(key="prompt", gap="xsmall"):
         if specimen.loaded.tokenizer is None:
             prompt = _by_number(words, specimen)
         elif isinstance(specimen.config.form, EncoderDecoder):
-            prompt = _pair(words, specimen)
+            prompt = _pair(words, specimen, opens)
         else:
-            prompt = _single(words, specimen)
+            prompt = _single(words, specimen, opens)
     return prompt
 
 
-def _single(words: Words, specimen: Specimen) -> Prompt:
+def _single(words: Words, specimen: Specimen, opens: tuple[str, ...]) -> Prompt:
     examples = presets(words, specimen.config.form)
     encoder = isinstance(specimen.config.form, Encoder)
     with st.container(key="prompt-row", horizontal=True, vertical_alignment="top"):
-        text = _field(words, TEXT, _chosen(examples), "blanks" if encoder else "text")
+        text = _field(words, TEXT, _chosen(examples, _first(specimen.config.form, opens)), "blanks" if encoder else "text")
         _examples(words, examples)
     prompt = read(words, specimen, text)
     hide = partial(_hide, specimen.tokenizer, prompt) if _fills(specimen) else None
@@ -118,10 +119,10 @@ def _single(words: Words, specimen: Specimen) -> Prompt:
     return prompt
 
 
-def _pair(words: Words, specimen: Specimen) -> Prompt:
+def _pair(words: Words, specimen: Specimen, opens: tuple[str, ...]) -> Prompt:
     examples = presets(words, specimen.config.form)
     with st.container(key="prompt-pair", horizontal=True, vertical_alignment="top"):
-        source = _field(words, TEXT, _chosen(examples), "source")
+        source = _field(words, TEXT, _chosen(examples, _first(specimen.config.form, opens)), "source")
         target = _field(words, TARGET, state.get(TARGET), "target")
         _examples(words, examples)
     prompt = read(words, specimen, target, source)
@@ -157,11 +158,23 @@ def _group(words: Words, prompt: Prompt) -> Group:
     return Group(words("shell.chips.label", count=len(prompt.ids)), prompt)
 
 
-def _chosen(examples: tuple[Preset, ...]) -> str:
-    """The reader's text; until there is one, and in place of an example that was chosen for another form of model, the first example."""
+def _first(form: Form, opens: tuple[str, ...]) -> int:
+    """Which example a page opens with."""
+    return next((number for number, name in enumerate(PRESETS[type(form)]) if name in opens), 0)
+
+
+def _chosen(examples: tuple[Preset, ...], first: int) -> str:
+    """The reader's text; until there is one, and in place of an example that was chosen for another form of model, the `first` example."""
     chosen = state.get(TEXT)
     strange = chosen == state.remember("prompt.example", lambda: None) and all(chosen != example.text for example in examples)
-    return examples[0].text if chosen is None or strange else chosen
+    return examples[first].text if chosen is None or strange else chosen
+
+
+def carry(session: Session) -> None:
+    """Let the text on the screen be the reader's from now on, so that it comes along to a page that opens with another."""
+    text = (session.prompt.source or session.prompt).text
+    if session.specimen.loaded.tokenizer is not None and state.get(TEXT) != text:
+        state.put(TEXT, text)
 
 
 def _field(words: Words, field: state.Field[str], shown: str, name: str) -> str:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from components.page import Page, Session, note
 from components.pages.cache import growing, storing, timing
+from components.writing import OPENS
 from model.config import Decoder, Encoder
 
 
@@ -25,4 +26,4 @@ def render(session: Session) -> None:
     timing.timed(session)
 
 
-PAGE = Page("cache", render, (*storing.FIELDS, *growing.FIELDS))
+PAGE = Page("cache", render, (*storing.FIELDS, *growing.FIELDS), opens=OPENS)

@@ -12,7 +12,7 @@ from components.pages.generation.following import next_token
 from components.pages.generation.looking import looked, looked_across
 from components.pages.generation.player import played
 from components.pages.generation.why import reasons
-from components.writing import FIELDS, Continued, line_of, no_blank
+from components.writing import FIELDS, OPENS, Continued, line_of, no_blank
 from model.config import Decoder, Encoder
 
 
@@ -48,4 +48,4 @@ def stage(session: Session) -> None:
     reasons(session, line)
 
 
-PAGE = Page("generation", render, FIELDS)
+PAGE = Page("generation", render, FIELDS, opens=OPENS)

@@ -10,6 +10,7 @@ from components import state
 from components.page import Page, Session
 from components.pages.strategies import beams, contrastive, filling, speculative
 from components.state import Field
+from components.writing import OPENS
 from model.config import Encoder
 
 SECTIONS: dict[str, Callable[[Session], None]] = {"beams": beams.section, "contrastive": contrastive.section, "speculative": speculative.section}
@@ -30,4 +31,4 @@ def render(session: Session) -> None:
     SECTIONS[state.get(WAY)](session)
 
 
-PAGE = Page("strategies", render, (WAY, *beams.FIELDS, *contrastive.FIELDS, *filling.FIELDS, *speculative.FIELDS))
+PAGE = Page("strategies", render, (WAY, *beams.FIELDS, *contrastive.FIELDS, *filling.FIELDS, *speculative.FIELDS), opens=OPENS)

@@ -17,7 +17,7 @@ from components.controls.header import MODEL
 from components.page import Page, Session, block, exhibit, note
 from components.pages.tree import growing, telling
 from components.pages.tree.growing import AT, BY_HAND, DEPTH, DEPTHS, FIELDS, FLIPS, LEAST, OF, THRESHOLD, WIDTH, Grown, grown
-from components.writing import ORDER, STOP, no_blank
+from components.writing import OPENS, ORDER, STOP, no_blank
 from model.config import Decoder, Encoder
 from model.generation import ORDERS
 from model.generation.tree import Filled, ripest
@@ -158,4 +158,4 @@ def _leaves(session: Session, now: Grown) -> None:
         _button(session.words("tree.example.label", text=visible(example)), "example", partial(state.put, prompt.TEXT, example))
 
 
-PAGE = Page("tree", render, FIELDS)
+PAGE = Page("tree", render, FIELDS, opens=OPENS)

@@ -94,7 +94,8 @@ def verdict_in_words(session: Session, found: Verdict) -> str:
     told = {"greedy": shown(session, found.greedy), "share": words.percent(found.greedy.whole), "tokens": words.number(found.greedy.depth)}
     if not found.better:
         return words("tree.verdict.proven" if found.proven else "tree.verdict.none", **told)
-    times = words.number(found.best.whole / found.greedy.whole, 1 if found.best.whole < 10 * found.greedy.whole else 0)
+    ratio = found.best.whole / found.greedy.whole
+    times = words.number(ratio, 3 if ratio < 1.1 else 1 if ratio < 10 else 0)
     said = words("tree.verdict.better", **told, best=shown(session, found.best), other=words.percent(found.best.whole), times=times)
     return f"{said} {words('tree.verdict.certain')}" if found.proven else said
 
