@@ -25,7 +25,7 @@ from model.text.world import World
 from tests.bench.race import Row, row
 from tests.bench.room import READERS, knock, room
 from tests.browser.chromium import ensure
-from tests.browser.serving import ARGUMENTS, serving, settled
+from tests.browser.serving import ARGUMENTS, serving, settled, watched
 
 LENGTH = 64
 CANVAS, PLOTLY = 0.120, 0.200
@@ -84,7 +84,7 @@ def text() -> str:
 @contextmanager
 def reader(browser: Browser) -> Iterator[Page]:
     """A new reader's page, nothing kept from before."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en")
+    context = watched(browser.new_context(viewport={"width": 1440, "height": 900}, locale="en"))
     context.add_init_script(path=STOPWATCH)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,9 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog,
 
 from components.i18n import LANGUAGES, Words
 from tests.browser.chromium import ensure
-from tests.browser.serving import ARGUMENTS, IDLE, PAINTED, ROOT, Server, painted, serving, settled
+from tests.browser.serving import ARGUMENTS, PAINTED, ROOT, Server, painted, serving, settled, watched
 
-__all__ = ["ARGUMENTS", "IDLE", "PAINTED", "ROOT", "Traffic", "Visit", "painted", "serving", "settled"]
+__all__ = ["ARGUMENTS", "PAINTED", "ROOT", "Traffic", "Visit", "painted", "serving", "settled", "watched"]
 
 MACHINE = {"localhost", "127.0.0.1", ""}
 PATIENCE = 90_000  # milliseconds
@@ -75,6 +76,11 @@ class Traffic:
         page.on("console", self._console)
         page.on("dialog", self._dialog)
 
+    def forget(self) -> None:
+        """Begin anew."""
+        self.hosts.clear()
+        self.complaints.clear()
+
     def _console(self, message: ConsoleMessage) -> None:
         # Streamlit looks for its server beside the page before it looks above it.
         if message.type == "error" and "/_stcore/" not in message.location["url"]:
@@ -92,6 +98,13 @@ class Visit:
     page: Page
     traffic: Traffic
 
+    def open(self, address: str) -> Visit:
+        """Go to an address as one who types it, and wait until it is there and settled."""
+        self.page.goto(address)
+        self.page.wait_for_selector("html[data-scheme] .st-key-header")
+        self.settle()
+        return self
+
     def settle(self) -> Page:
         """Wait until the script rests; see `settled`."""
         return settled(self.page)
@@ -107,55 +120,97 @@ class Visit:
             assert "Traceback" not in shown
 
 
-def opened(context: BrowserContext, address: str) -> Visit:
-    """A new page of this browser at an address, settled."""
-    visit = Visit(context.new_page(), Traffic())
-    visit.page.set_default_timeout(PATIENCE)
-    visit.traffic.listen(visit.page)
-    visit.page.goto(address)
-    visit.page.wait_for_selector("html[data-scheme] .st-key-header")
-    visit.settle()
-    return visit
+FORGET = "localStorage.clear(); sessionStorage.clear()"
+WORN = 20  # entries in a tab's history; Chromium counts no further than 50
 
 
-@pytest.fixture
-def visit(server: str, chromium: Browser) -> Iterator[Callable[..., Visit]]:
-    """`visit(path, width=1440, height=900, locale="pt-BR", scheme="light")`: a new reader (own context) at `path`, settled."""
-    contexts, visits = [], []
+@dataclass(frozen=True)
+class Desk:
+    """A reader's browser. Its tabs are used again: an address opened in one is a session of its own, but what the tab has loaded and compiled
+    stays, which halves the time. What a reader left behind is forgotten."""
 
-    def open_page(path: str = "/", width: int = 1440, height: int = 900, locale: str = "pt-BR", scheme: Literal["light", "dark"] = "light") -> Visit:
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme))
-        visits.append(opened(contexts[-1], path if path.startswith("http") else server + path))
-        return visits[-1]
+    context: BrowserContext
+    idle: list[Visit] = field(default_factory=list)
 
-    yield open_page
-    for each in visits:
-        each.check()
-    for context in contexts:
-        context.close()
+    def tab(self) -> Visit:
+        """A tab in which nothing has happened yet."""
+        if self.idle:
+            return self.idle.pop()
+        visit = Visit(self.context.new_page(), Traffic())
+        visit.page.set_default_timeout(PATIENCE)
+        visit.traffic.listen(visit.page)
+        return visit
+
+    def close(self, visit: Visit) -> None:
+        """End a tab's session, see that nothing went wrong in it, and keep the tab for the next."""
+        visit.check()
+        page = visit.page
+        if page.is_closed():
+            return
+        page.evaluate(FORGET)
+        page.mouse.move(0, 0)
+        page.unroute_all()
+        worn = page.evaluate("history.length") > WORN
+        page.goto("about:blank")
+        self.context.clear_cookies()
+        visit.traffic.forget()
+        if worn:
+            page.close()
+        else:
+            self.idle.append(visit)
 
 
 @pytest.fixture(scope="session")
-def desk(chromium: Browser) -> Iterator[BrowserContext]:
-    """One English-speaking reader's browser for many tests: a tab is a session of its own, but what is loaded stays loaded."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", reduced_motion="reduce")
-    yield context
-    context.close()
+def shelf() -> dict[str, list[Desk]]:
+    """The browsers of readers who come and go, by language: those that nobody uses."""
+    return defaultdict(list)
 
 
 @pytest.fixture
-def tab(server: str, desk: BrowserContext) -> Iterator[Callable[..., Page]]:
-    """`tab(path)`: a new tab of that browser at `path`, settled. Closed after the test, and nothing may have gone wrong in it."""
+def visit(server: str, chromium: Browser, shelf: dict[str, list[Desk]]) -> Iterator[Callable[..., Visit]]:
+    """`visit(path, width=1440, height=900, locale="pt-BR", scheme="light")`: a new reader (own browser) at `path`, settled."""
+    taken: list[tuple[str, Desk, Visit]] = []
+
+    def open_page(path: str = "/", width: int = 1440, height: int = 900, locale: str = "pt-BR", scheme: Literal["light", "dark"] = "light") -> Visit:
+        desk = shelf[locale].pop() if shelf[locale] else Desk(watched(chromium.new_context(locale=locale)))
+        visit = desk.tab()
+        visit.page.set_viewport_size({"width": width, "height": height})
+        visit.page.emulate_media(color_scheme=scheme)
+        taken.append((locale, desk, visit.open(path if path.startswith("http") else server + path)))
+        return visit
+
+    yield open_page
+    for locale, desk, visit in taken:
+        desk.close(visit)
+        shelf[locale].append(desk)
+
+
+@pytest.fixture(scope="session")
+def desk(chromium: Browser) -> Desk:
+    """One English-speaking reader's browser for many tests."""
+    return Desk(watched(chromium.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", reduced_motion="reduce")))
+
+
+@pytest.fixture
+def tab(server: str, desk: Desk) -> Iterator[Callable[..., Page]]:
+    """`tab(path)`: another tab of that browser at `path`, settled. Afterwards nothing may have gone wrong in it."""
     visits = []
 
     def open_tab(path: str = "/") -> Page:
-        visits.append(opened(desk, server + path))
+        visits.append(desk.tab().open(server + path))
         return visits[-1].page
 
     yield open_tab
     for each in visits:
-        each.check()
-        each.page.close()
+        desk.close(each)
+
+
+@pytest.fixture(scope="module")
+def stroll(server: str, desk: Desk) -> Iterator[Visit]:
+    """One tab for all tests of a file, which go from page to page by the menu; each looks at what it found with `check`."""
+    visit = desk.tab().open(server)
+    yield visit
+    desk.close(visit)
 
 
 @pytest.fixture

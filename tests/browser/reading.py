@@ -30,7 +30,6 @@ from tests.browser.serving import painted, settled
 
 EMBEDDED = Path(__file__).parents[2] / "model" / "embedded"
 ENGLISH = Words("en")
-QUIET = 50  # milliseconds without a run, once what was waited for is there
 BEGIN = ENGLISH("shell.prompt.begin")
 PAGES = (
     *("inside", "layers", "heads", "embeddings", "change", "masks", "training", "generation", "tree", "strategies", "cache"),
@@ -102,7 +101,7 @@ def ready(page: Page, name: str) -> Page:
     """Wait until every canvas of a page has been painted."""
     for key in CANVASES[name]:
         painted(page, key)
-    return settled(page, QUIET)
+    return settled(page)
 
 
 def address(name: str, text: str, **fields: object) -> str:
@@ -116,14 +115,14 @@ def write(page: Page, text: str) -> None:
     area.fill(text)
     area.press("Control+Enter")
     expect(page.locator(".st-key-chips li")).to_have_count(len(ids_of(text)))
-    settled(page, QUIET)
+    settled(page)
 
 
 def go(page: Page, name: str) -> None:
     """Take the menu's way to a page."""
     page.locator(".st-key-menu a").get_by_text(ENGLISH(f"shell.menu.{name}"), exact=True).click()
     expect(page.locator(".st-key-menu a[aria-current]")).to_have_text(ENGLISH(f"shell.menu.{name}"))
-    settled(page, QUIET)
+    settled(page)
 
 
 def link(page: Page) -> str:
@@ -133,14 +132,19 @@ def link(page: Page) -> str:
     address = field.input_value()
     page.keyboard.press("Escape")
     expect(field).to_have_count(0)
-    settled(page, QUIET)
+    settled(page)
     return address
+
+
+def linked(page: Page, *said: str) -> None:
+    """Wait until the address says all of this."""
+    page.wait_for_function("said => said.every(part => decodeURIComponent(location.search).includes(part))", arg=said)
 
 
 def repainted(page: Page, key: str, before: str) -> str:
     """Wait until the canvas under `key` no longer says what it said before; return what it says."""
     expect(page.locator(f".st-key-{key} [data-painted]").first).not_to_have_attribute("data-painted", before)
-    settled(page, QUIET)
+    settled(page)
     return painted(page, key)
 
 
@@ -149,11 +153,11 @@ def repainted(page: Page, key: str, before: str) -> str:
 
 def table(page: Page, key: str, text: tuple[str, ...] = ()) -> pd.DataFrame:
     """The numbers of an exhibit, as its CSV has them; the columns `text` are text even where they look like numbers."""
-    settled(page, QUIET)
+    settled(page)
     button = page.locator(f".st-key-csv-{key} button")
     if not button.count():
         page.locator(f".st-key-numbers-{key} summary").click()
-        settled(page, QUIET)
+        settled(page)
     with page.expect_download() as coming:
         button.click()
     return pd.read_csv(coming.value.path(), keep_default_na=False, dtype=dict.fromkeys(text, str))
@@ -205,7 +209,7 @@ def pictures(page: Page, within: str = "[data-testid=stMain]") -> list[str]:
     """Every canvas on the page, pixel by pixel, as the browser would save it; the pointer and the focus out of the way."""
     page.mouse.move(0, 0)
     page.evaluate("document.activeElement?.blur()")
-    settled(page, QUIET)
+    settled(page)
     return page.evaluate(
         """async selector => {
             await document.fonts.ready;

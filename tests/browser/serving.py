@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from playwright.sync_api import Page
+from playwright.sync_api import BrowserContext, Page
 
 ROOT = Path(__file__).parents[2]
 ARGUMENTS = (
@@ -29,7 +30,6 @@ ARGUMENTS = (
     "--disable-quic",
 )
 READY = 60.0
-IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
 
 
 # ---------------------------------------------------------------- the server
@@ -88,14 +88,21 @@ def _answers(url: str) -> bool:
 # ---------------------------------------------------------------- what it shows
 
 
-def settled(page: Page, still: int = 150) -> Page:
-    """Wait until no script runs and none has started for `still` milliseconds; then the picture is the last one."""
-    page.wait_for_selector(IDLE, timeout=90_000)
-    while True:
-        page.wait_for_timeout(still)
-        if page.query_selector(IDLE):
-            return page
-        page.wait_for_selector(IDLE, timeout=90_000)
+REST = Path(__file__).with_name("rest.js").read_text(encoding="utf-8")
+_looks = itertools.count()
+
+
+def watched(context: BrowserContext) -> BrowserContext:
+    """A browser whose pages know when they are at rest."""
+    context.add_init_script(REST)
+    return context
+
+
+def settled(page: Page, still: int = 50, *, wholly: bool = False) -> Page:
+    """Wait until all that this page (of a `watched` browser) asked is answered, no script runs and nothing is about to be sent, for `still`
+    milliseconds; `wholly`: until no drawer is opening and no colour fading either."""
+    page.wait_for_function("given => window.atRest(given)", arg=[next(_looks), still, wholly], timeout=90_000)
+    return page
 
 
 PAINTED = """([key, revision]) => {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,7 @@ from playwright.sync_api import Page, expect
 from model.analysis.caching import cached
 from model.analysis.places import Where
 from model.generation import generate
-from tests.browser.reading import ENGLISH, ids_of, model, numbers, ready, repainted, said, table
+from tests.browser.reading import ENGLISH, ids_of, linked, model, numbers, ready, repainted, said, table
 from tests.browser.serving import painted, settled
 
 HERE = Where("decoder")
@@ -45,8 +44,7 @@ def test_a_step_computes_one_key_reads_the_others_and_its_numbers_are_the_models
     assert value == pytest.approx(found.k[1, 0, 0], abs=1e-3)
     strips.press("Enter")
     expect(page.locator(".st-key-arithmetic-cache button:visible").first).to_be_visible()
-    page.wait_for_url(re.compile(r"kv\.token=1"))
-    assert "kv.step=5" in page.url
+    linked(page, "kv.token=1", "kv.step=5")
 
 
 def test_the_clock_says_nothing_before_it_has_measured_and_a_ratio_after(tab: Callable[..., Page]) -> None:

@@ -45,19 +45,27 @@ def sheet(page: Page, part: str) -> str:
     return page.locator(f".st-key-derivation .derivation {part}").first.inner_text()
 
 
+GRID = """rows => [...rows.querySelectorAll("li")].map(row => [...row.querySelectorAll("button")].map(operand => operand.dataset.address))
+    .filter(row => row.length)"""
+
+
+def focused(page: Page) -> str:
+    """The address of the operand with the focus."""
+    return page.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.address ?? document.activeElement.dataset.address")
+
+
 def reach(page: Page, wanted: str) -> str:
-    """Travel with the arrow keys to the first operand of a site; return its address."""
-    buttons = page.locator(".st-key-derivation .rows button")
-    addresses = [button.get_attribute("data-address") or "" for button in buttons.all()]
-    target = next(at for at in addresses if re.search(wanted + r"\[", at))
-    for _ in range(2 * len(addresses)):
-        here = page.evaluate("document.activeElement.shadowRoot?.activeElement?.dataset.address ?? document.activeElement.dataset.address")
-        if here == target:
-            return target
-        row = [button.locator("xpath=ancestor::li[1]").inner_text() for button in buttons.all()]
-        same = row[addresses.index(here)] == row[addresses.index(target)]
-        page.keyboard.press("ArrowRight" if same else "ArrowDown" if addresses.index(here) < addresses.index(target) else "ArrowUp")
-    raise AssertionError(f"no arrow leads to {target}")
+    """Travel with the arrow keys to the first operand of a site, first among the terms, then among a term's factors; return its address."""
+    grid: list[list[str]] = page.locator(".st-key-derivation .rows").evaluate(GRID)
+    target = next(address for row in grid for address in row if re.search(wanted + r"\[", address))
+    here, there = (next(at for at, row in enumerate(grid) if address in row) for address in (focused(page), target))
+    for _ in range(abs(there - here)):
+        page.keyboard.press("ArrowDown" if here < there else "ArrowUp")
+    for _ in grid[there]:
+        if focused(page) != target:
+            page.keyboard.press("ArrowRight")
+    assert focused(page) == target
+    return target
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from components.canvas.plate import visible
 from model.checkpoints import DRAFT, load
 from model.generation import generate, speculate, tally
 from tests.browser.conftest import Visit
-from tests.browser.reading import ENGLISH, QUIET, address, ids_of, link, model, numbers, said, tokenizer
+from tests.browser.reading import ENGLISH, address, ids_of, link, model, numbers, said, tokenizer
 from tests.browser.serving import painted, settled
 from tests.browser.test_axe import broken
 
@@ -31,7 +31,7 @@ def test_stepping_to_the_end_writes_what_the_target_writes_alone(visit: Callable
     given = {"b_way": "speculative", "b_heat": 0, "b_ahead": AHEAD, "b_length": TOKENS, "b_at": 0}
     page = visit(address("strategies", TEXT, **given), locale="en").page
     painted(page, "drafts")
-    settled(page, QUIET)
+    settled(page)
     drafts = page.locator(".st-key-drafts .drafts")
     rounds = list(speculate(model(), load(DRAFT).model, ids_of(TEXT), ahead=AHEAD, tokens=TOKENS))
     told = stages(rounds)
@@ -60,5 +60,5 @@ def test_stepping_to_the_end_writes_what_the_target_writes_alone(visit: Callable
     assert broken(page) == []
     drafts.press("ArrowLeft")
     expect(drafts.locator(".keys .step")).to_be_enabled()
-    settled(page, 600)
+    settled(page)
     assert f"b.stage={len(told) - 1}" in link(page)

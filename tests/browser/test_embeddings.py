@@ -8,7 +8,7 @@ import numpy as np
 from playwright.sync_api import Page, expect
 
 from model.analysis import embedding
-from tests.browser.reading import ENGLISH, QUIET, address, pieces_of, ready, table, traced
+from tests.browser.reading import ENGLISH, address, linked, pieces_of, ready, table, traced
 from tests.browser.serving import settled
 
 TEXT = "Ana gave the key to Bento. Then"
@@ -28,7 +28,7 @@ def test_by_keyboard_to_another_stage_and_token_whose_neighbours_are_the_models(
     page.locator(".st-key-scatter ol button").first.press("Enter")
     expect(page.locator(".st-key-scatter h3")).not_to_have_text("Ana")
     chosen = page.locator(".st-key-scatter h3").inner_text()
-    settled(page, QUIET)
+    settled(page)
     rows = table(page, "embeddings", (column("token"),))
     pieces = [piece.strip() for piece in pieces_of(TEXT)]
     near = embedding.nearest(traced(TEXT)["decoder.blocks.0.after"].numpy())
@@ -37,5 +37,4 @@ def test_by_keyboard_to_another_stage_and_token_whose_neighbours_are_the_models(
     here = rows[rows[column("stage")] == ENGLISH("embeddings.stage.layer", layer=1)]
     assert here[column("token")].tolist() == [pieces[other] for other in near.indices[point]]
     assert np.allclose(here[column("cosine")], near.cosines[point], atol=1e-4)
-    assert "e.stage=1" in page.url
-    assert f"e.point={point + 1}" in page.url
+    linked(page, "e.stage=1", f"e.point={point + 1}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 from model.analysis.places import Where
 from model.analysis.residual import attribution, sliced, stream
 from tests.browser.reading import address, model, numbers, pieces_of, ready, tokenizer, traced
-from tests.browser.serving import painted, settled
+from tests.browser.serving import settled
 
 TEXT = "The sky is"
 
@@ -20,9 +21,9 @@ def sentence(page: Page) -> str:
     return page.locator(".st-key-flow .say").inner_text()
 
 
-def at(page: Page) -> str:
-    """The place that is painted."""
-    return painted(page, "flow").rsplit("/", 2)[1]
+def stands(page: Page, place: str) -> None:
+    """Wait until this place is painted."""
+    expect(page.locator(".st-key-flow [data-painted]").first).to_have_attribute("data-painted", re.compile(rf"/{re.escape(place)}/\d+$"))
 
 
 def test_the_keyboard_leads_from_the_model_to_a_head_and_to_one_of_its_numbers(tab: Callable[..., Page]) -> None:
@@ -35,9 +36,8 @@ def test_the_keyboard_leads_from_the_model_to_a_head_and_to_one_of_its_numbers(t
         stage.press(key)
     assert sentence(page).startswith("Layer 2, head ")
     stage.press("Enter")
-    page.wait_for_function("document.querySelector('.st-key-flow')")
     expect(page.locator(".st-key-flow .crumbs button[aria-current]")).to_have_text("Layer 2")
-    assert at(page) == "decoder.2"
+    stands(page, "decoder.2")
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown", "Enter"):  # norm 1, the heads, the third of them
         stage.press(key)
     expect(page.locator(".st-key-flow .crumbs button[aria-current]")).to_have_text("Head 3")
@@ -58,7 +58,7 @@ def test_the_keyboard_leads_from_the_model_to_a_head_and_to_one_of_its_numbers(t
     page.wait_for_url("**i.cell=*by_head*")
     for place_left in ("decoder.2.attn.3", "decoder.2", ""):
         stage.press("Escape")
-        assert at(page) == place_left
+        stands(page, place_left)
     settled(page)
 
 
@@ -70,7 +70,7 @@ def test_a_click_follows_another_token_and_a_link_brings_it_back(tab: Callable[.
         page.keyboard.press("ArrowRight")
     assert numbers(sentence(page))[2] == pytest.approx(100 * float(trace.pattern(3)[1, 2].max()), abs=0.51)
     page.locator(".st-key-flow .crumbs button").first.click()
-    assert at(page) == ""
+    stands(page, "")
     box = page.locator(".st-key-flow .stage canvas").bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] * 20 / 1160, box["y"] + box["width"] * 33 / 1160)  # the first token

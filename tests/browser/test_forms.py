@@ -17,7 +17,7 @@ from model.layers.masks import parse
 from model.text import blanks
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
-from tests.browser.reading import BEGIN, ENGLISH, address, chosen, colour_of, lit, numbers, ready, said, table, tokens
+from tests.browser.reading import BEGIN, ENGLISH, address, chosen, colour_of, linked, lit, numbers, ready, said, table, tokens
 from tests.browser.serving import painted
 
 SOURCE, TARGET = "the yellow boat is in the river", "o barco amarelo está no rio"
@@ -77,7 +77,7 @@ def test_a_sentence_is_translated_and_its_cross_attention_is_seen(tab: Callable[
     own = trace.pattern(layer, "cross")[head].numpy()
     np.testing.assert_allclose(weights(page, *own.shape), own, atol=1e-6)
     assert ENGLISH.percent(own[query, key]) in said(page, "attention")
-    assert "model=translator" in page.url
+    linked(page, "model=translator")
 
 
 def test_what_the_translator_writes_is_its_own_likeliest(across: Page) -> None:
@@ -127,7 +127,7 @@ def test_each_stack_is_a_click_away(across: Page) -> None:
         layer, head, *_ = chosen(across)
         own = translated().pattern(layer, "attn", name)[head].numpy()  # pyright: ignore[reportArgumentType]
         np.testing.assert_allclose(weights(across, side, side), own, atol=1e-6)
-        assert f"a.where={name}" in across.url
+        linked(across, f"a.where={name}")
 
 
 def test_an_encoder_says_what_it_expects_under_the_pointer(tab: Callable[..., Page]) -> None:

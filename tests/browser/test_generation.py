@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from components.canvas import timeline
 from components.canvas.plate import script
 from model.generation import Sample, pick
-from tests.browser.reading import ENGLISH, QUIET, address, ids_of, model, numbers, ready, table, write
+from tests.browser.reading import ENGLISH, address, ids_of, model, numbers, ready, table, write
 from tests.browser.reading import tokenizer as speller
 from tests.browser.serving import settled
 
@@ -33,7 +33,7 @@ def position(page: Page) -> Locator:
 def stands(page: Page, at: int, count: int) -> None:
     """Wait until the cursor is behind token `at` of `count`."""
     expect(position(page)).to_have_text(ENGLISH("generation.player.written.position", at=at, count=count))
-    settled(page, QUIET)
+    settled(page)
 
 
 def press(page: Page, name: str) -> None:
@@ -151,7 +151,7 @@ def test_it_plays_by_itself_until_it_is_paused(page: Page) -> None:
         expect(page.locator(f".st-key-player .text button:nth-of-type({number})")).to_be_attached()
     press(page, "play")
     expect(page.locator(".st-key-player .keys .play")).to_have_attribute("aria-pressed", "false")
-    settled(page, 1_000)  # a step that was asked for may still arrive
+    settled(page)  # a step that was asked for may still arrive
     ids = steps(page)[column("id")].tolist()
     assert len(ids) >= 3
     assert ids == [id for id, _ in written(len(ids))]

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 from model.analysis.lens import Writer, credited, lens, likeliest, pushed, race, writers
 from model.analysis.residual import attribution
 from tests.browser.conftest import Visit
-from tests.browser.reading import ENGLISH, address, ids_of, link, model, pieces_of, ready, repainted, table, traced
-from tests.browser.serving import painted, settled
+from tests.browser.reading import ENGLISH, address, ids_of, link, linked, model, pieces_of, ready, repainted, table, traced
+from tests.browser.serving import painted
 
 TEXT = "Ana gave the key to Bento. The sky is yellow."
 COLUMNS = tuple(ENGLISH(f"layers.table.{name}") for name in ("token", "guess"))
@@ -65,7 +65,8 @@ def test_a_token_is_typed_in_taken_out_and_followed_to_who_pushed_it(tab: Callab
     grid.press("ArrowUp" if "layer 1" in page.locator(".st-key-pushes .readout").inner_text() else "ArrowDown")
     grid.press("Enter")
     repainted(page, "pushes", pushing)
-    layer = int(re.findall(r"mlp\.(\d)", settled(page).url)[0]) - 1
+    linked(page, "mlp.")
+    layer = int(re.findall(r"mlp\.(\d)", page.evaluate("location.search"))[0]) - 1
     listed = table(page, "pushes", COLUMNS)[named("logits")].to_numpy()
     assert listed[: len(values)] == pytest.approx(values, abs=1e-3)
     order = np.sort(pushed(trace, 9, Writer("mlp", layer)))

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from transformers import BertConfig, BertForMaskedLM, GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 
 from tests.browser.conftest import Visit
+from tests.browser.reading import linked, repainted
 from tests.browser.serving import ROOT, painted, serving, settled
 
 WORDS = 300
@@ -57,10 +58,9 @@ def test_a_model_that_the_operator_offers_is_opened_and_looked_into(counter: Pag
     counter.locator(".st-key-opening-shelf button", has_text=name).click()
     expect(counter.locator(".st-key-opening")).to_contain_text(f"Open: {name}")
     expect(counter.locator(".st-key-opening")).to_contain_text(says)
-    settled(counter)
-    assert painted(counter, "theatre") != before
-    assert "model=" in counter.url
-    assert counter.evaluate(CONTRAST, ".st-key-theatre") == []
+    repainted(counter, "theatre", before)
+    linked(counter, "model=")
+    assert settled(counter, wholly=True).evaluate(CONTRAST, ".st-key-theatre") == []
 
 
 def test_a_model_brought_along_is_opened_and_a_broken_one_refused_in_one_sentence(counter: Page, folder: Path, tmp_path: Path) -> None:

@@ -45,8 +45,10 @@ def chips(page: Page) -> Locator:
 
 
 @pytest.mark.parametrize("name", ADDRESS)
-def test_any_text_is_data(tab: Callable[..., Page], name: str) -> None:
-    page = ready(tab(ADDRESS[name]), name)
+def test_any_text_is_data(stroll: Visit, name: str) -> None:
+    page = stroll.page
+    go(page, name)
+    ready(page, name)
     for kind, text in TEXTS.items():
         area = page.locator(".st-key-prompt textarea")
         area.fill(text)
@@ -63,6 +65,7 @@ def test_any_text_is_data(tab: Callable[..., Page], name: str) -> None:
         assert page.locator(STRANGE).count() == 0, kind
     write(page, "The sky is")
     ready(page, name)
+    stroll.check()
 
 
 def test_a_forged_link_opens_every_page_at_its_defaults_and_says_so(tab: Callable[..., Page]) -> None:

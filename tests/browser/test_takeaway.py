@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 from playwright.sync_api import Browser, Download, Page, expect
 
-from tests.browser.reading import ENGLISH, QUIET, address, ids_of, ready, said
+from tests.browser.reading import ENGLISH, address, ids_of, ready, said
 from tests.browser.serving import settled
 from tests.browser.test_axe import broken
 
@@ -30,7 +30,7 @@ def picture(page: Page, key: str, kind: str) -> bytes:
     """The picture of an exhibit as its file."""
     if not page.locator(f".st-key-picture-{key}").count():
         page.locator(f".st-key-away-{key} button").first.click()
-        settled(page, QUIET)
+        settled(page)
     with page.expect_download() as coming:
         page.locator(f".st-key-picture-{key} button[data-kind={kind}]").click()
     return read(coming.value)
@@ -85,7 +85,7 @@ def test_a_hand_out_opens_offline_with_every_picture_word_and_number(tab: Callab
     with page.expect_download() as coming:
         page.click(".st-key-foot button[data-kind=handout]")
     (tmp_path / "page.html").write_bytes(read(coming.value))
-    settled(page, QUIET)
+    settled(page)
     with page.expect_download() as coming:
         page.click(".st-key-foot button[data-kind=notebook]")
     assert json.loads(read(coming.value))["nbformat"] == 4

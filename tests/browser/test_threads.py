@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Page, Position, expect
 
 from model.analysis.attention import one_head
-from tests.browser.reading import ENGLISH, QUIET, address, link, numbers, pieces_of, ready, table, traced
+from tests.browser.reading import ENGLISH, address, link, numbers, pieces_of, ready, table, traced
 from tests.browser.serving import painted, settled
 
 TEXT = "Ana gave the key to Bento."
@@ -43,7 +43,7 @@ def state(page: Page) -> list[str]:
 
 def press_row(page: Page, at: int, side: str = "query") -> None:
     """Come to a token of a column, see what is painted for that, and click: the token under the pointer stays the same."""
-    settled(page, QUIET)
+    settled(page)
     loom = page.locator(".st-key-threads .loom")
     x, y = loom.evaluate(PLACE, [side, at])
     where: Position = {"x": x - 8 if side == "query" else x + 8, "y": y}

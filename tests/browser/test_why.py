@@ -12,6 +12,7 @@ from components.branches import BRANCHES
 from model.generation import Sample, continuation
 from model.generation.account import removals
 from tests.browser.reading import ENGLISH, address, ids_of, model, painted, ready, repainted, table, tokenizer
+from tests.browser.serving import settled
 
 TEXT = "Ana gave the key to Bento. Then"
 
@@ -35,6 +36,7 @@ def test_a_branch_is_kept_beside_the_text_and_gone_back_to(tab: Callable[..., Pa
     left = page.locator(".st-key-branches li", has_text=ENGLISH("generation.branches.branch", number=1))
     assert left.locator(".token").all_inner_texts() == before[3:]
     assert left.locator(".token.parting").inner_text() == before[3]
+    settled(page)
     (branch, _) = BRANCHES.read(page.evaluate("new URL(location).searchParams.get('g.branches')"))
     found = continuation(model(), ids_of(TEXT), branch.ids)
     frame = table(page, "branches", (column("token"),))
@@ -44,10 +46,10 @@ def test_a_branch_is_kept_beside_the_text_and_gone_back_to(tab: Callable[..., Pa
     was = painted(page, "branches")
     left.get_by_role("button", name=ENGLISH("generation.branches.visit")).click()
     repainted(page, "branches", was)
-    assert page.locator(".st-key-player .text .token").all_inner_texts() == before
+    expect(page.locator(".st-key-player .text .token")).to_have_text(before)
     page.reload()
     ready(page, "generation")
-    assert page.locator(".st-key-player .text .token").all_inner_texts() == before
+    expect(page.locator(".st-key-player .text .token")).to_have_text(before)
     expect(page.locator(".st-key-branches li")).to_have_count(3)
 
 

@@ -14,7 +14,7 @@ from components.canvas.plate import visible
 from model.checkpoints import MASKED, TRANSLATOR, Loaded, load
 from model.generation import Fill, Step, fill_blanks, generate, softmax
 from model.text import blanks
-from tests.browser.reading import ENGLISH, QUIET, address, colour_of, lit, numbers, ready, said, table
+from tests.browser.reading import ENGLISH, address, colour_of, lit, numbers, ready, said, table
 from tests.browser.serving import painted, settled
 
 SOURCE = "the yellow boat is in the river"
@@ -60,7 +60,7 @@ def press(page: Page, name: str) -> None:
 def stands(page: Page, form: str, at: int, count: int) -> None:
     """Wait until the cursor is behind `at` of `count` tokens or blanks."""
     expect(page.locator(".st-key-player .position")).to_have_text(ENGLISH(f"generation.player.{form}.position", at=at, count=count))
-    settled(page, QUIET)
+    settled(page)
 
 
 def column(name: str) -> str:
@@ -148,7 +148,7 @@ def test_a_blank_under_the_pointer_shows_what_the_model_expects_there(encoder: P
 def test_blanks_are_filled_the_surest_first_and_opened_again(encoder: Page) -> None:
     page, steps = encoder, filled()
     for number, step in enumerate(steps, 1):
-        assert first_bar(page).inner_text() == piece("masked", step.id)
+        expect(first_bar(page)).to_have_text(piece("masked", step.id))
         press(page, "step")
         stands(page, "filled", number, len(steps))
         expect(page.locator(".st-key-player .text .token")).to_have_count(number)
@@ -165,7 +165,7 @@ def test_another_blank_is_chosen_and_another_candidate_put_into_it(encoder: Page
     page, guesses = encoder, filled()[0].guesses
     slots(page).nth(OTHER).click()
     expect(slots(page).nth(OTHER)).to_have_attribute("aria-current", "step")
-    settled(page, QUIET)
+    settled(page)
     place = guesses.places[OTHER]
     likeliest = np.argsort(-guesses.at(place), kind="stable")
     expect(first_bar(page)).to_have_text(piece("masked", int(likeliest[0])))

@@ -25,7 +25,7 @@ from components.theme import PAIR
 from model.text.instructions import InstructionStream
 from model.text.tokenizer import BEGIN, Tokenizer
 
-SECONDS = state.integer("t.a.seconds", 12, 2, 25)
+SECONDS = state.integer("t.a.seconds", 12, 2, 60)
 SHOWN = 40
 """Tokens of a row whose loss mask is drawn."""
 

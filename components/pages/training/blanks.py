@@ -24,7 +24,7 @@ from components.pages.training.stage import SEED, Lesson, table
 from components.theme import PAIR
 from model.training import Masked
 
-SECONDS = state.integer("t.b.seconds", 20, 2, 25)
+SECONDS = state.integer("t.b.seconds", 20, 2, 60)
 RATE = state.integer("t.rate", 15, 5, 60)
 BLANK = state.integer("t.blank", 80, 0, 100)
 RANDOM = state.integer("t.random", 10, 0, 100)

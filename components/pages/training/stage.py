@@ -127,7 +127,7 @@ def _controls(session: Session, lesson: Lesson, made: Studio, others: tuple[Stud
     with st.container(key="training-settings", gap="small"):
         lesson.settings(words)
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-            st.number_input(words("training.seconds"), 2, 25, step=1, width=130, **state.bind(lesson.seconds))
+            st.number_input(words("training.seconds"), 2, 60, step=1, width=130, **state.bind(lesson.seconds))
             st.number_input(words("training.seed"), 0, 99, step=1, width=110, **state.bind(SEED))
     label = words(f"training.{'again' if made.trials else 'start'}.{'one' if lesson.runs == 1 else 'many'}")
     if st.button(label, key="training-start", type="primary", width="stretch"):

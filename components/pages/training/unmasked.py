@@ -26,7 +26,7 @@ from model.text.tokenizer import BEGIN, Tokenizer
 from model.training import NextToken
 from model.training.objective import source
 
-SECONDS = state.integer("t.u.seconds", 12, 2, 25)
+SECONDS = state.integer("t.u.seconds", 12, 2, 60)
 SHOWN = 12
 """Tokens of a row whose masks are drawn."""
 
