@@ -29,12 +29,13 @@ def assert_same(mine: Page, visit: Callable[..., Visit], name: str) -> Page:
 def drawn_alike(mine: Page, theirs: Page) -> tuple[list[str], list[str]]:
     """The pictures of both pages, once they are the same; after `PATIENCE` looks, as they then are. A slow machine paints the last of
     them after the page has come to rest."""
+    shown = pictures(mine), pictures(theirs)
     for _ in range(PATIENCE):
-        expected, found = pictures(mine), pictures(theirs)
-        if found == expected:
+        if shown[0] == shown[1]:
             break
         theirs.wait_for_timeout(250)
-    return expected, found
+        shown = pictures(mine), pictures(theirs)
+    return shown
 
 
 def assert_same_sentences(mine: Page, theirs: Page, what: str = ".v-reading") -> None:
