@@ -6,6 +6,7 @@ import ast
 import re
 import string
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -57,13 +58,21 @@ def test_an_unknown_language_is_refused_with_those_that_work() -> None:
 # ---------------------------------------------------------------- what the code asks for
 
 
-def named(function: str) -> Iterator[tuple[str, ast.Call]]:
-    """Every call of `function` whose first argument is a plain string, with that string."""
+@cache
+def calls() -> list[tuple[str, str, ast.Call]]:
+    """Every call in the code whose first argument is a plain string: the function's name, that string, the call."""
+    found = []
     for path in [ROOT / "app.py", *(ROOT / "components").rglob("*.py"), *(ROOT / "model").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             match node:
-                case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(key)), *_]) if name == function:
-                    yield key, node
+                case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=[ast.Constant(value=str(key)), *_]):
+                    found.append((name, key, node))
+    return found
+
+
+def named(function: str) -> Iterator[tuple[str, ast.Call]]:
+    """Every call of `function` whose first argument is a plain string, with that string."""
+    return ((key, node) for name, key, node in calls() if name == function)
 
 
 def test_every_key_the_code_names_is_in_the_catalogue() -> None:

@@ -7,6 +7,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import astuple, replace
+from functools import cache
 
 import pytest
 
@@ -54,6 +55,7 @@ class Seen(Walk):
         return options[self.following]
 
 
+@cache
 def forms(option: object) -> set[str]:
     """The words that writing this option may use, one of them at least, genders and prepositions left away; none for what is no word."""
     if isinstance(option, Name | Noun | Adjective | Place):
