@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from model.config import Config, Kind
 from model.errors import Refusal
-from model.layers.birth import draw
+from model.layers.birth import Unborn, draw
 from model.layers.embedding import Embedding
 from model.layers.frame import Memory, Watch, frames
 from model.layers.head import Head
@@ -31,14 +31,11 @@ class Transformer(nn.Module):
     def __init__(self, config: Config, *, seed: int = 0) -> None:
         super().__init__()
         self.config = config
-        home = torch.get_default_device()
-        with torch.device("meta"):
+        with Unborn():
             self.embed = Embedding(config)
             self.encoder = Stack(config, "encoder") if "encoder" in config.depths else None
             self.decoder = Stack(config, "decoder") if "decoder" in config.depths else None
             self.head = Head(config)
-        if home.type != "meta":
-            self.to_empty(device=home)
         draw(self, config, seed)
 
     def forward(

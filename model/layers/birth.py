@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from model.config import Config, FanIn, Fixed
 
 RESIDUAL_WRITERS = ("attn.out.weight", "cross.out.weight", "mlp.down.weight")
 TABLES = ("embed.token.weight", "embed.position.weight", "embed.segment.weight", "relative.weight")
+
+
+class Unborn(TorchFunctionMode):
+    """Inside, layers are made without numbers: what they would write into their weights at birth is left out, because `draw` does it."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The first operand as it is, of whatever writes in place; everything else happens."""
+        given = kwargs or {}
+        writes = func.__name__.endswith("_") and not func.__name__.endswith("__")
+        return next(iter((*args, *given.values()))) if writes else func(*args, **given)
 
 
 @torch.no_grad()

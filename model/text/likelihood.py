@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from model.errors import Refusal
 from model.text.chance import Chance, T
-from model.text.kinds import ANY_WORDS, DEEPEST, FOLLOWING, INSIDE, KINDS, PLURAL, THINGS, Maker, capital, follow, phrase
+from model.text.kinds import ANY_WORDS, DEEPEST, FOLLOWING, INSIDE, KINDS, PLURAL, THINGS, Maker, Person, capital, follow, phrase
 from model.text.lexicon import ADJECTIVES, BRACKETS, DEEDS, NAMES, NOUNS, PLACES, Adjective, Language, Name, Noun
 from model.text.world import Dials, World
 
@@ -96,8 +96,15 @@ def everything(write: Callable[[Maker], str], maker: Maker) -> dict[str, float]:
 
 def _listed(kind: str, maker: Maker) -> Score:
     """A kind that is written out whole, when it is first asked for."""
-    texts = lru_cache(maxsize=2)(lambda language: everything(lambda walking: KINDS[kind](walking, language), maker))
+    texts = lru_cache(maxsize=2)(lambda language: _texts(kind, language, maker.people, maker.bias))
     return lambda text, language: texts(language).get(text, 0.0)
+
+
+@lru_cache(maxsize=32)
+def _texts(kind: str, language: Language, people: tuple[Person, ...], bias: float) -> Mapping[str, float]:
+    """Written out once for all worlds of these people and this bias: translations are many."""
+    maker = replace(_storyteller(), people=people, bias=bias)
+    return everything(lambda walking: KINDS[kind](walking, language), maker)
 
 
 def _story(text: str, language: Language) -> float:
