@@ -5,7 +5,6 @@ This file knows nothing of families, text, training or screens. B batch, T token
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from model.config import Config, Kind
