@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import random
 from functools import cache
+from itertools import product
 
 import pytest
 import torch
 
-from model.analysis.derivation import BETWEEN, Derivation, Number, Place, Weight, derive, layout, shape_of, value
+from model.analysis.derivation import BETWEEN, Derivation, Number, Place, Weight, derive, layout, recompute, shape_of, value
+from model.analysis.places import Where, named, sides, sighted
+from model.analysis.places import places as mask_places
 from model.config import Config, EncoderDecoder
 from model.errors import Refusal
-from model.trace import Trace, Tracer, sites
+from model.layers.masks import parse_plan
+from model.trace import LEAN, MAPS, Trace, Tracer, sites
 from model.transformer import Transformer
 from tests.configs import EVERY, told
 
@@ -106,3 +110,37 @@ def test_a_number_that_is_not_there_is_refused() -> None:
     for missing in ("logits[0]", "logits[6,0]", "logits[0,0,0]", "decoder.blocks.3.before[0,0]", "encoder.norm[0,0]", "decoder.blocks.x.before[0,0]"):
         with pytest.raises(Refusal):
             derive(trace, Number.parse(missing))
+
+
+# ---------------------------------------------------------------- under a mask
+
+
+UNDER = (
+    "causal & window(3) + kerple(1,2) + relative(0,3,-1)",
+    "causal; L1: causal & window(2) + alibi(1); L1.H2: bidirectional; L0.H0: causal & pad_left(2) + relative(4,-2)",
+)
+MASKED = [config for config in EVERY if config.attention.kv_heads == 3][::6]
+
+
+@cache
+def masked(config: Config, specification: str, where: Where, keep: tuple[str, ...] = ("*",)) -> Trace:
+    """The text read under a mask in one place, its maps kept (`*`) or left to be worked out."""
+    trace, plan = traced(config), parse_plan(specification)
+    queries, keys = (len(side) for side in sides(trace, where))
+    given = {named(config, where): sighted(plan, config, where, queries, keys)}
+    return Tracer(trace.model).trace(TEXT, source=trace.source, **given, keep=keep, maps="all" if keep == ("*",) else "none")
+
+
+@pytest.mark.parametrize("specification", UNDER)
+@pytest.mark.parametrize("config", MASKED, ids=told)
+def test_under_a_mask_every_number_of_a_map_is_that_of_its_own_layer_and_head(config: Config, specification: str) -> None:
+    for where in mask_places(config).values():
+        trace, bare = masked(config, specification, where), masked(config, specification, where, LEAN)
+        for layer, leaf in product(range(config.depths[where.stack]), MAPS):
+            site = where.site(layer, leaf)
+            assert recompute(trace, Number(site, ())).relative <= 1e-5, site
+            for index in product(range(0, config.attention.heads, 2), (0, trace[site].shape[1] - 1), range(0, trace[site].shape[2], 2)):
+                derivation = derive(trace, Number(site, index))
+                assert derivation.value == float(trace[site][index])
+                assert close(derivation.worked, derivation.value, size(derivation)), derivation.number
+                assert close(value(bare, derivation.number), derivation.value, size(derivation)), derivation.number

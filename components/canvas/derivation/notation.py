@@ -66,6 +66,7 @@ _CONSTANTS = {
     "minus_mean": "−μ",
     "minus_slope": "−m",
     "distance": "|i − j|",
+    "soft": "soft",
     "allowed": "mask",
     "forbidden": "mask",
 }

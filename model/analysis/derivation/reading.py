@@ -37,6 +37,7 @@ Named = Literal[
     "minus_mean",
     "minus_slope",
     "distance",
+    "soft",
     "allowed",
     "forbidden",
 ]

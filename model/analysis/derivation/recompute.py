@@ -277,9 +277,11 @@ class Author:
         yield f"again = again + {self.weight(f'{self.wiring.stack}.relative.weight')}[bucket].permute(2, 0, 1)"
 
     def masked(self, branch: Branch) -> Iterator[str]:
-        """The scores, minus infinity where a query may not look."""
-        yield f'allowed = trace.allowed("{branch}", "{self.wiring.stack}")'
-        yield f'again = {self.at(self.wiring.site(f"{branch}.scores"))}.masked_fill(~allowed, -torch.inf)'
+        """The scores and what a soft mask adds to them, minus infinity where a query may not look."""
+        here, layer = f'"{branch}", "{self.wiring.stack}"', self.wiring.layer
+        yield f"allowed, added = trace.allowed({here}, {layer}), trace.added({layer}, {here})"
+        yield f'scores = {self.at(self.wiring.site(f"{branch}.scores"))}'
+        yield "again = (scores if added is None else scores + added).masked_fill(~allowed, -torch.inf)"
 
     def pattern(self, branch: Branch) -> Iterator[str]:
         """Softmax, written out."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from model.analysis.derivation.layout import layout
 from model.analysis.derivation.number import Number, Place
 from model.analysis.derivation.reading import Activated, Closing, Constant, Derivation, Factor, Named, Share, Statistics, Term, Total, Weight
-from model.analysis.derivation.standing import biases, may_look, standing, value, vector
+from model.analysis.derivation.standing import biases, may_look, softly, standing, value, vector
 from model.analysis.derivation.wiring import SUMS, Wiring
 from model.config import Alibi, LayerNorm, Learned, Relative, Rotary, Tied, Transformed
 from model.layers.positions import RelativeBias, alibi_slopes, bucket, rotation
@@ -270,11 +270,14 @@ def distance(bench: Bench) -> list[Term]:
 
 
 def masked(bench: Bench) -> Made:
-    """The score, and 0 where the query may look, minus infinity where not."""
+    """The score, what a soft mask adds to it, and 0 where the query may look, minus infinity where not."""
     head, query, key = bench.index
-    allowed = bool(may_look(bench.trace, bench.wiring.stack, bench.branch, head)[query, key])
+    place = Place(bench.wiring.stack, bench.wiring.layer, bench.leaf)
+    added = softly(bench.trace, place, bench.branch)
+    soft = [] if added is None else [product(constant("soft", float(added[head, query, key])))]
+    allowed = bool(may_look(bench.trace, place, bench.branch, head)[query, key])
     mask = constant("allowed", 0.0) if allowed else constant("forbidden", -math.inf)
-    return Made([product(bench.number(bench.wiring.site(f"{bench.branch}.scores"), *bench.index)), product(mask)], Total("mask"))
+    return Made([product(bench.number(bench.wiring.site(f"{bench.branch}.scores"), *bench.index)), *soft, product(mask)], Total("mask"))
 
 
 def pattern(bench: Bench) -> Made:

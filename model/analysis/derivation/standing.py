@@ -95,8 +95,11 @@ def _row(trace: Trace, place: Place, branch: Branch, leaf: str, head: int, query
     scores = scores / math.sqrt(attention.size) if attention.scaled else scores
     bias = biases(trace, place.stack, branch)
     scores = scores if bias is None else scores + bias[head, query]
-    allowed = may_look(trace, place.stack, branch, head)[query]
-    masked = scores if leaf == "scores" else scores.masked_fill(~allowed, -math.inf)
+    if leaf == "scores":
+        return scores
+    added = softly(trace, place, branch)
+    allowed = may_look(trace, place, branch, head)[query]
+    masked = (scores if added is None else scores + added[head, query]).masked_fill(~allowed, -math.inf)
     return masked if leaf != "pattern" else masked.softmax(-1).nan_to_num(0.0)
 
 
@@ -108,7 +111,12 @@ def biases(trace: Trace, stack: Kind, branch: Branch) -> Tensor | None:
     return trace.model.stack(stack).bias(length, length, trace.logits)
 
 
-def may_look(trace: Trace, stack: Kind, branch: Branch, head: int) -> Tensor:
-    """Who may look at whom in a head: (T, S) bool."""
-    allowed = trace.allowed(branch, stack)
+def may_look(trace: Trace, place: Place, branch: Branch, head: int) -> Tensor:
+    """Who may look at whom in one head of one layer: (T, S) bool."""
+    allowed = trace.allowed(branch, place.stack, place.layer)
     return allowed[head] if allowed.dim() == 3 else allowed
+
+
+def softly(trace: Trace, place: Place, branch: Branch) -> Tensor | None:
+    """What a soft mask adds to a layer's scores, (heads, T, S); `None` where nothing is."""
+    return trace.added(place.layer, branch, place.stack)
