@@ -6,6 +6,7 @@ import math
 import random
 from functools import cache
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -127,7 +128,7 @@ def masked(config: Config, specification: str, where: Where, keep: tuple[str, ..
     """The text read under a mask in one place, its maps kept (`*`) or left to be worked out."""
     trace, plan = traced(config), parse_plan(specification)
     queries, keys = (len(side) for side in sides(trace, where))
-    given = {named(config, where): sighted(plan, config, where, queries, keys)}
+    given: dict[str, Any] = {named(config, where): sighted(plan, config, where, queries, keys)}
     return Tracer(trace.model).trace(TEXT, source=trace.source, **given, keep=keep, maps="all" if keep == ("*",) else "none")
 
 

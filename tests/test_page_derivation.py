@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,11 +18,14 @@ from components.canvas import plate
 from components.canvas.derivation import LISTED, header, sheet
 from components.canvas.derivation.telling import Teller, key
 from components.canvas.plate import visible
+from components.controls import arithmetic
 from components.i18n import LANGUAGES, Words
 from components.pages.inside.derivation import in_words, terms
 from model import checkpoints
-from model.analysis.derivation import RULES, Number, derive, value
+from model.analysis.derivation import RULES, Number, derive, recipe, value
 from model.config import Attention, Config, PlainMlp
+from model.errors import Refusal
+from model.layers.masks import parse_plan
 from model.text.tokenizer import Tokenizer
 from model.trace import Trace, Tracer
 from model.transformer import Transformer
@@ -63,13 +67,15 @@ def opened(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[...
 def page() -> None:
     """The block by itself, with the state and the address it has in the app."""
     from components import compute, permalink, theme
-    from components.controls import header, prompt
+    from components.controls import arithmetic, header, prompt
     from components.page import Session
     from components.pages.inside.derivation import FIELDS, derived
 
     permalink.restore((*header.FIELDS, *prompt.FIELDS, *FIELDS))
     specimen = compute.embedded()
-    derived(Session(header.words(), theme.LIGHT, specimen, prompt.prompt(header.words(), specimen)))
+    session = Session(header.words(), theme.LIGHT, specimen, prompt.prompt(header.words(), specimen))
+    arithmetic.under_which(session)
+    derived(session)
 
 
 def drawn(app: AppTest) -> dict[str, Any]:
@@ -195,3 +201,32 @@ def test_what_can_be_followed_is_counted_as_it_is_drawn(config: Config) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_leaf_has_a_name(language: str) -> None:
     assert all(Words(language).has(f"derivation.name.{key(leaf)}") for leaf in RULES if leaf not in ("cross.q_normed", "cross.k_normed"))
+
+
+# ---------------------------------------------------------------- under a mask
+
+
+def test_a_number_of_a_masked_pass_is_that_of_the_mask_in_its_link(opened: Callable[..., AppTest], tiny: Path) -> None:
+    plan, default = "causal; L1: causal & window(2) + alibi(1)", kept(tiny)
+    app = opened(i_cell="decoder.blocks.1.attn.pattern[1,3,2]", i_mask=f"decoder: {plan}")
+    masked = Tracer(default.model).trace(default.ids, mask=parse_plan(plan).build(2, 2, 4))
+    assert drawn(app)["value"] == EN.number(float(masked.pattern(1)[1, 3, 2])) != EN.number(float(default.pattern(1)[1, 3, 2]))
+    assert f"The text is read here under the mask {html.escape(plan)}." in said(app)
+    room = {"model": default.model, "trace": default, "ids": default.ids.tolist(), "source": []}
+    under, number = arithmetic.Under("decoder", plan), Number.parse("decoder.blocks.1.attn.pattern[1,3,2]")
+    exec(under.again(default.model.config) + recipe(default.model.config, number), room)
+    assert room["numbers"]["value"] == pytest.approx(float(masked.pattern(1)[1, 3, 2]), abs=1e-6)
+    app.button(key="arithmetic-own").click().run()
+    assert drawn(app)["value"] == EN.number(float(default.pattern(1)[1, 3, 2]))
+
+
+@pytest.mark.parametrize("forged", ["nowhere: causal", "decoder: causl", "causal", "decoder: " + "(" * 99])
+def test_a_forged_mask_is_refused(forged: str) -> None:
+    with pytest.raises(Refusal):
+        arithmetic.UNDER.read(forged)
+
+
+def test_a_mask_for_a_layer_that_is_not_there_is_told_and_left_out(opened: Callable[..., AppTest], tiny: Path) -> None:
+    app = opened(i_cell="decoder.blocks.1.attn.pattern[1,3,2]", i_mask="decoder: causal; L7: bidirectional")
+    assert not app.exception
+    assert drawn(app)["value"] == EN.number(float(kept(tiny).pattern(1)[1, 3, 2]))

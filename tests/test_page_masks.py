@@ -22,6 +22,7 @@ from components.canvas.painter import Board, Sheet, received
 from components.canvas.patterns import Group, Picture
 from components.canvas.plate import visible
 from components.controls import mask, prompt
+from components.controls.arithmetic import Under
 from components.controls.mask import Desk
 from components.figures import masking as figures
 from components.i18n import Words
@@ -330,7 +331,7 @@ def alone() -> None:
     said = streamlit.session_state["said"]
     permalink.restore(masks.PAGE.fields)
     words, specimen = Words(said["lang"]), compute.embedded()
-    masks.PAGE.render(Session(words, theme.LIGHT, specimen, prompt.read(words, specimen, said["text"])))
+    masks.PAGE.render(Session(words, theme.LIGHT, specimen, prompt.read(words, specimen, said["text"]), {"inside": "inside"}))
     permalink.publish()
 
 
@@ -590,3 +591,27 @@ def test_what_happens_when_is_set_and_told(opened: Callable[..., AppTest]) -> No
     assert specification(app).value == "painted"
     assert "Painted for 5 tokens, and the text has 11" in said(app)
     np.testing.assert_array_equal(shown(app), Painted.of(np.ones((5, 5), bool)).build(11).numpy())
+
+
+# ---------------------------------------------------------------- the arithmetic of what is shown
+
+
+def test_the_numbers_shown_have_doors_that_carry_the_mask(opened: Callable[..., AppTest], monkeypatch: pytest.MonkeyPatch) -> None:
+    went: list[str] = []
+    monkeypatch.setattr(st, "switch_page", went.append)
+    plan = "causal; L1: causal & window(3) + alibi(1)"
+    app = opened(spec=plan, layer="2", head="2", row="5", column="4")
+    loaded = checkpoints.load(compute.EMBEDDED)
+    masked = Tracer(loaded.model.eval()).trace(ids_of(), mask=parse_plan(plan).build(3, 2, 11))
+    weight = Words("en").percent(float(masked.pattern(1)[1, 4, 3]))
+    assert app.button(key="arithmetic-masks-masked").label == f"masked {weight}, its arithmetic"
+    for key, cell, under in (
+        ("masks-masked", "decoder.blocks.1.attn.pattern[1,4,3]", Under("decoder", plan)),
+        ("masks-default", "decoder.blocks.1.attn.pattern[1,4,3]", None),
+        ("masks-next", f"logits[10,{int(masked.logits[10].argmax())}]", Under("decoder", plan)),
+    ):
+        app.button(key=f"arithmetic-{key}").click().run()
+        assert not app.exception
+        values = app.session_state["vitrine.values"]
+        assert (str(values["i.cell"]), values["i.mask"]) == (cell, under)
+    assert went == ["inside"] * 3

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from components.canvas import plate
 from components.canvas.flow.layout import LANES
 from model.analysis.passage import passage, small_maps
-from model.analysis.places import Where, places
+from model.analysis.places import Where, places, sides
 from model.analysis.residual import Attribution, Stream, attribution, parts_of, stations_of, stream
 from model.config import Config, EncoderDecoder, GatedMlp, Kind
 from model.trace import Trace
@@ -98,7 +98,7 @@ def _arrays(trace: Trace, about: Followed, layers: dict[Kind, tuple[int, ...]]) 
         yield from ((f"{stack}.{name}", values) for name, values in found.blocks.items())
         for where in places(config).values():
             if where.stack == stack:
-                yield f"{stack}.{where.branch}.allowed", _allowed(trace, where, at)
+                yield f"{stack}.{where.branch}.allowed", _allowed(trace, where, at, layers[stack])
     yield from _pushes(trace, attribution(trace, about.at, about.tokens))
 
 
@@ -113,9 +113,11 @@ def _sizes(config: Config, sizes: Stream, at: int) -> Iterator[tuple[str, Floats
             yield f"cosine.{part}.heads", added.head_cosines[:, :, at]
 
 
-def _allowed(trace: Trace, where: Where, at: int) -> Floats:
-    row = trace.allowed(where.branch, where.stack)[..., at, :].float().numpy()
-    return np.broadcast_to(row, (trace.model.config.attention.heads, row.shape[-1]))
+def _allowed(trace: Trace, where: Where, at: int, layers: tuple[int, ...]) -> Floats:
+    """Whom one token may look at in each head of these layers: (L, H, S)."""
+    rows = [trace.allowed(where.branch, where.stack, layer)[..., at, :].float().numpy() for layer in layers]
+    shape = trace.model.config.attention.heads, len(sides(trace, where)[1])
+    return np.stack([np.broadcast_to(row, shape) for row in rows]) if rows else np.zeros((0, *shape), np.float32)
 
 
 def _pushes(trace: Trace, found: Attribution) -> Iterator[tuple[str, Floats]]:

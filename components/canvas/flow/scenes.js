@@ -575,7 +575,7 @@ class Scenes {
     const told = this.flow.told(), label = values ? fill(header.words[`row.${box.name}`], told) : header.words[`row.none`];
     this.say(pen, label, box.x, box.y - 10, {ink: PLATE.glow, room: box.width - (values ? 120 : 0)});
     if (!values) return;
-    const allowed = numbers.part(`${place.stack}.${place.branch}.allowed`, place.head - 1), cells = {...box, height: box.name === "pattern" ? box.height - 17 : box.height};
+    const allowed = numbers.vector({...place, leaf: "allowed"}), cells = {...box, height: box.name === "pattern" ? box.height - 17 : box.height};
     const most = box.name === "pattern" ? 1 : largest(over ? values.filter((_, i) => allowed[i]) : values) || 1;
     const note = box.name === "pattern" ? "0 – 100\u202f%" : over ? `±${this.flow.number(most)}` : `${header.words.length} ${this.flow.number(long(values))} · ±${this.flow.number(most)}`;
     this.say(pen, note, box.x + box.width, box.y - 10, {align: "right", size: SMALL});

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from components.controls import arithmetic
 from components.page import Page, Session
 from components.pages.inside import derivation, passing
 
@@ -12,6 +13,7 @@ def render(session: Session) -> None:
     """The page."""
     st.title(session.words("inside.title"))
     st.markdown(session.words("inside.lead"))
+    arithmetic.under_which(session)
     passing.flow(session)
     derivation.derived(session)
 

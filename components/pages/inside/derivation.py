@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from components import compute, state
+from components import state
 from components.canvas.derivation import derivation, sheet
 from components.canvas.derivation.notation import letter
 from components.canvas.derivation.telling import Teller
@@ -84,7 +84,7 @@ def derived(session: Session) -> None:
     words = session.words
     st.header(words("derivation.title"))
     st.markdown(words("derivation.lead"))
-    trace = compute.traced(session.specimen, session.prompt.ids, source=session.prompt.source_ids)
+    trace = arithmetic.traced(session)
     number, trail = settle(session, trace)
     found, teller = derive(trace, number), teller_of(session)
 
@@ -102,7 +102,7 @@ def derived(session: Session) -> None:
         lambda: derivation(words, "derivation", sheet(teller, found, trail, arithmetic.arrived()), follow, back),
         in_words(teller, found),
         lambda: terms(words, found),
-        lambda: recipe(trace.model.config, number),
+        lambda: arithmetic.again(session) + recipe(trace.model.config, number),
     )
     picker(session, trace, teller, number)
     code(session, trace, number)

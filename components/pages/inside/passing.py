@@ -22,7 +22,6 @@ from components.page import Session, block, exhibit
 from model.analysis.derivation import Number
 from model.analysis.residual import Attribution, Stream, attribution, stream
 from model.config import Encoder
-from model.trace import Trace
 
 # Counted from 1, as the screen does; 0 leaves the choice to the page, as does a token of −1.
 AT = state.integer("i.at", 0, 0, 4_096)
@@ -86,7 +85,7 @@ def flow(session: Session) -> None:
 @block
 def spectacle(session: Session, serial: int, anchor: Choice) -> None:
     """While the reader only moves about in it the scene never changes, so that nothing is sent twice."""
-    trace, choice = traced(session), wanted(session)
+    trace, choice = arithmetic.traced(session), wanted(session)
     about = followed(trace, choice.at, choice.source, choice.token)
     scene = compose(session, serial, anchor, choice, about)
     found = attribution(trace, choice.at, (about.tokens[0] if choice.token is None else choice.token,))
@@ -96,7 +95,7 @@ def spectacle(session: Session, serial: int, anchor: Choice) -> None:
         lambda: canvas.flow(session.words, "flow", session.specimen.config, scene, lambda given: choose(given, anchor), follow),
         in_words(session, found),
         lambda: table(session, stream(trace), found),
-        lambda: recipe(found),
+        lambda: arithmetic.again(session) + recipe(found),
     )
     if state.remember("inside.followed", list):
         state.forget("inside.followed")
@@ -105,20 +104,15 @@ def spectacle(session: Session, serial: int, anchor: Choice) -> None:
 
 def follow(number: Number) -> None:
     """Open a number's arithmetic, below; the whole page has to hear of it."""
-    arithmetic.start(number)
+    arithmetic.start(number, state.get(arithmetic.UNDER))
     state.remember("inside.followed", list).append(number)
-
-
-def traced(session: Session) -> Trace:
-    """The text as this model reads it."""
-    return compute.traced(session.specimen, session.prompt.ids, source=session.prompt.source_ids)
 
 
 def compose(session: Session, serial: int, anchor: Choice, choice: Choice, about: Followed) -> Scene:
     """The scene of what is followed; it knows where the reader stands only where that decides what is sent."""
-    prompt, specimen, trace = session.prompt, session.specimen, traced(session)
+    prompt, specimen, trace = session.prompt, session.specimen, arithmetic.traced(session)
     layers = detailed(specimen.config, max(len(prompt.ids), len(prompt.source_ids)), choice.place.layer, choice.place.stack)
-    key = (specimen.id, prompt.ids, prompt.source_ids)
+    key = (specimen.id, prompt.ids, prompt.source_ids, arithmetic.held(session))
     opened = tuple(layers.items())
     return Scene(
         revision=f"{specimen.id}:{zlib.crc32(repr((key, about, opened)).encode()):08x}",

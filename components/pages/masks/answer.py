@@ -13,10 +13,11 @@ import streamlit as st
 from components import compute, page, state
 from components.canvas.map import Matrix, matrix_map, pack
 from components.canvas.plate import visible
+from components.controls.arithmetic import door
 from components.controls.prompt import predicted
 from components.figures import masking as figures
 from components.page import Session, block, exhibit
-from components.pages.masks.view import BLANK, HEAD, LAYER, Booleans, View, named_again, plural
+from components.pages.masks.view import BLANK, COLUMN, HEAD, LAYER, ROW, Booleans, View, named_again, plural
 from model.analysis import masking
 from model.analysis.attention import overview
 from model.analysis.masking import LossReading, MapsReading, NextReading
@@ -40,7 +41,9 @@ def compared(session: Session, view: View) -> None:
         head = _pick(words("masks.maps.head"), HEAD, config.attention.heads, telling[1])
     reading = masking.maps(*view.traces(), layer, head, view.where)
     recipe = partial(_maps_again, view, reading)
-    exhibit(session, "maps", lambda: _maps(view, reading), _moved(view, reading), lambda: _maps_table(view, reading), recipe)
+    cell = _cell(reading)
+    exhibit(session, "maps", lambda: _maps(view, reading, cell), _moved(view, reading), lambda: _maps_table(view, reading), recipe)
+    _weighed(view, reading, cell)
 
 
 def _telling(view: View) -> bytes:
@@ -58,7 +61,31 @@ def _pick(label: str, field: state.Field[int], count: int, telling: int) -> int:
     return chosen - 1
 
 
-def _maps(view: View, reading: MapsReading) -> None:
+def _cell(reading: MapsReading) -> tuple[int, int]:
+    """The query and key the reader chose, as far as the text goes; else the pair that changed most."""
+    row, column = state.get(ROW), state.get(COLUMN)
+    there = 0 < row <= reading.default.shape[0] and 0 < column <= reading.default.shape[1]
+    return (row - 1, column - 1) if there else reading.strongest
+
+
+def _choose(query: int, key: int) -> None:
+    state.put(ROW, query + 1)
+    state.put(COLUMN, key + 1)
+
+
+def _weighed(view: View, reading: MapsReading, cell: tuple[int, int]) -> None:
+    """One pair's weight both ways, each with the way to its arithmetic."""
+    words, (query, key) = view.session.words, cell
+    named = {"query": visible(view.queries[query]), "key": visible(view.keys[key])}
+    before, after = (words.percent(float(values[cell])) for values in (reading.default, reading.masked))
+    address = f"{view.where.site(reading.layer, 'pattern')}[{reading.head},{query},{key}]"
+    with st.container(key="masks-weighed", horizontal=True, vertical_alignment="center", gap="small"):
+        page.read_aloud(words("masks.maps.pair", **named))
+        door(view.session, address, "masks-default", label=words("masks.maps.door_default", weight=before))
+        door(view.session, address, "masks-masked", under=view.under, label=words("masks.maps.door_masked", weight=after))
+
+
+def _maps(view: View, reading: MapsReading, cell: tuple[int, int]) -> None:
     sheets = (
         ("default", reading.default, reading.own),
         ("masked", reading.masked, reading.allowed),
@@ -66,16 +93,16 @@ def _maps(view: View, reading: MapsReading) -> None:
     )
     for column, (name, values, allowed) in zip(st.columns(3), sheets, strict=True):
         with column:
-            _map(view, name, values, allowed, _revision(view, reading, name))
+            _map(view, name, values, allowed, _revision(view, reading, name), cell)
 
 
-def _map(view: View, name: str, values: masking.Floats, allowed: Booleans, revision: str) -> None:
+def _map(view: View, name: str, values: masking.Floats, allowed: Booleans, revision: str, cell: tuple[int, int]) -> None:
     words = view.session.words
     title = words(f"masks.maps.{name}", mask=view.own)
     table, across = "diverging" if name == "difference" else "sequential", view.where == CROSS
     matrix = Matrix(title, values, view.queries, view.keys, table, 1.0, allowed, across)
     packed = compute.packed("masks.map", revision, make=lambda: pack(matrix))
-    matrix_map(words, f"map-{name}", matrix, packed, revision, height=380)
+    matrix_map(words, f"map-{name}", matrix, packed, revision, chosen=cell, choose=_choose, height=380)
 
 
 def _revision(view: View, reading: MapsReading, name: str) -> str:
@@ -162,6 +189,9 @@ def next_token(view: View, default: Trace, masked: Trace) -> None:
     lines = f"reading = masking.next_tokens(trace, masked, at={at})\n{named_again(('ids', 'default', 'masked'))}"
     recipe = partial(view.again, f'{lines} | {{"difference": reading.masked - reading.default}}')
     exhibit(session, "next", draw, _likeliest(view, at, reading, pieces), lambda: _next_table(session, reading, pieces), recipe)
+    first = reading.first[1]
+    label = words("masks.next.door", token=visible(pieces[first]))
+    door(session, f"logits[{at},{int(reading.ids[first])}]", "masks-next", under=view.under, label=label)
 
 
 def _said(view: View, name: str, **values: str) -> str:

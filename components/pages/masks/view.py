@@ -13,6 +13,7 @@ from components import compute, state
 from components.compute import Specimen
 from components.controls import mask
 from components.controls import where as places
+from components.controls.arithmetic import Under
 from components.controls.mask import Desk
 from components.page import Session
 from model.analysis.places import CROSS, Where, named, own
@@ -25,13 +26,15 @@ Booleans = NDArray[np.bool_]
 # Counted from 1, as the screen does; 0 leaves the choice to the page.
 LAYER = state.integer("m.layer", 0, 0, 96)
 HEAD = state.integer("m.head", 0, 0, 128)
+ROW = state.integer("m.row", 0, 0, 1_024)
+COLUMN = state.integer("m.column", 0, 0, 1_024)
 BLANK = state.integer("m.blank", 0, 0, 1_024)
 WHERE = places.field("m.where")
 LEAKS = state.flag("m.leaks", False)
 """Whether the experiment that finds leaks was asked for."""
 COUNTED = state.option("m.counted", "pairs", ("pairs", "flops", "maps", "cache"))
 """What the curve of costs counts."""
-FIELDS = (WHERE, *mask.FIELDS, LAYER, HEAD, BLANK, LEAKS, COUNTED)
+FIELDS = (WHERE, *mask.FIELDS, LAYER, HEAD, ROW, COLUMN, BLANK, LEAKS, COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class View:
         prompt = self.session.prompt
         default = compute.traced(self.specimen, prompt.ids, source=prompt.source_ids)
         return default, compute.traced(self.specimen, prompt.ids, self.spec, source=prompt.source_ids, where=self.where)
+
+    @property
+    def under(self) -> Under:
+        """The mask as its arithmetic is asked for."""
+        return Under(self.where.name, self.spec)
 
     # ------------------------------------------------------------ in words
 
