@@ -166,8 +166,9 @@ def test_tokens_are_data_and_their_kind_is_told_by_more_than_colour() -> None:
     assert "= &lt;b&gt;" in drawn
     assert "a &amp; b" in drawn
     assert "⇄ x" in drawn
-    said = {"yes": "may", "no": "may not", "answer": "may, answer", "way": "rows"}
+    said = {"yes": "may", "ahead": "may, ahead", "no": "may not", "answer": "may, answer", "way": "rows"}
     square = strips.grid("t", ["a", "b"], np.tri(2, dtype=bool), np.eye(2, k=1, dtype=bool), said)
     assert square.count('class="v-yes"') == 3
     assert square.count('class="v-no"') == 1
-    assert strips.grid("t", ["a", "b"], np.ones((2, 2), bool), np.eye(2, k=1, dtype=bool), said).count('class="v-answer"') == 1
+    everything = strips.grid("t", ["a", "b", "c"], np.ones((3, 3), bool), np.eye(3, k=1, dtype=bool), said)
+    assert [everything.count(f'class="v-{kind}"') for kind in ("yes", "ahead", "answer", "no")] == [6, 1, 2, 0]

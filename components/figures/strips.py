@@ -37,24 +37,25 @@ def legend(kinds: Sequence[tuple[str, str]]) -> str:
     return f'<ul class="v-strip-legend">{keys}</ul>'
 
 
-MARKS = {"hidden": "___", "exchanged": "⇄", "kept": "=", "counted": "✓", "no": "", "yes": "", "answer": ""}
+MARKS = {"hidden": "___", "exchanged": "⇄", "kept": "=", "counted": "✓", "no": "", "yes": "", "ahead": "", "answer": ""}
 """The sign that stands on a token of a kind, so that its colour is not all that tells it."""
 
 
 def grid(title: str, pieces: Sequence[str], allowed: NDArray[np.bool_], answers: NDArray[np.bool_], said: Mapping[str, str]) -> str:
     """Who may look at whom, a row each that looks: (tokens, tokens); `answers` are the cells where what is to be said stands. `said`:
-    yes, no, answer, as they are read aloud, and way: which looks at which."""
+    yes, ahead, no, answer, as they are read aloud, and way: which looks at which."""
     heads = "".join(f'<th scope="col"><span>{html.escape(piece)}</span></th>' for piece in pieces)
+    ahead = np.triu(np.ones_like(allowed), 1)
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(piece)}</th>{"".join(map(partial(_cell, said), row, told))}</tr>'
-        for piece, row, told in zip(pieces, allowed.tolist(), answers.tolist(), strict=True)
+        f'<tr><th scope="row">{html.escape(piece)}</th>{"".join(map(partial(_cell, said), *cells))}</tr>'
+        for piece, *cells in zip(pieces, allowed.tolist(), ahead.tolist(), answers.tolist(), strict=True)
     )
     caption = f"<caption>{html.escape(title)} <small>{html.escape(said['way'])}</small></caption>"
     return f'<div class="v-plate v-sight"><table>{caption}<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _cell(said: Mapping[str, str], may: bool, answer: bool) -> str:
-    kind = "answer" if may and answer else "yes" if may else "no"
+def _cell(said: Mapping[str, str], may: bool, ahead: bool, answer: bool) -> str:
+    kind = "no" if not may else "answer" if answer else "ahead" if ahead else "yes"
     return f'<td class="v-{kind}"><span>{html.escape(said[kind])}</span></td>'
 
 

@@ -47,7 +47,7 @@ def _settings(words: Words) -> None:
         exchanged = min(state.get(RANDOM), 100 - state.get(BLANK))
         st.slider(words("training.blanks.exchanged"), 0, 100, step=5, format="%d%%", **state.bind(RANDOM, then=yielding[1], shown=exchanged))
         st.html(_shares(words, objective()))
-        st.slider(words("training.blanks.span"), 1.0, 6.0, step=0.5, help=words("training.blanks.span_help"), **state.bind(SPAN))
+        st.slider(words("training.blanks.span"), 1.0, 6.0, step=0.5, format="localized", help=words("training.blanks.span_help"), **state.bind(SPAN))
 
 
 def _yield(other: state.Field[int], moved: state.Field[int]) -> None:

@@ -147,12 +147,12 @@ def masks() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _maps(words: Words, pieces: tuple[str, ...]) -> None:
-    said = {name: words(f"training.unmasked.map.{name}") for name in ("yes", "no", "answer", "way")}
+    said = {name: words(f"training.unmasked.map.{name}") for name in ("yes", "ahead", "no", "answer", "way")}
     shown = [words("shell.prompt.begin") if piece == BEGIN else visible(piece).strip() for piece in pieces]
     for column, name, allowed in zip(st.columns(2, gap="medium"), LESSON.names(words), masks(), strict=True):
         with column:
             st.html(strips.grid(name, shown, allowed, np.eye(SHOWN, k=1, dtype=bool), said))
-    st.html(strips.legend([("no", said["no"]), ("yes", said["yes"]), ("answer", said["answer"])]))
+    st.html(strips.legend([(kind, said[kind]) for kind in ("yes", "ahead", "answer", "no")]))
 
 
 def _sight(words: Words, pieces: tuple[str, ...], answers: tuple[str, ...]) -> pd.DataFrame:
