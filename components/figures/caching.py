@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,8 +81,8 @@ def growing(
     name = words("cache.growing.counted")
     dots = {"mode": "markers", "marker": {"color": DARK.glow, "size": 7, "symbol": "circle-open", "line": {"width": 1.5}}}
     traces.append(_line(name, list(counted), list(counted.values()), [words.bytes(size) for size in counted.values()]) | dots)
-    down = {"title": words("cache.growing.bytes"), "rangemode": "tozero", **_ticks(words, max(max(trace["y"]) for trace in traces))}
-    return _figure(traces, layout, {"title": words("cache.growing.length"), "showgrid": False}, down)
+    down = {"title": words("cache.growing.bytes"), "rangemode": "tozero", **ticks(words.bytes, max(max(trace["y"]) for trace in traces))}
+    return _figure(traces, layout, {"title": words("cache.growing.length"), "showgrid": False, "tickformat": ","}, down)
 
 
 def _line(name: str, x: Sequence[float], y: Sequence[float], said: Sequence[str], line: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -90,12 +90,12 @@ def _line(name: str, x: Sequence[float], y: Sequence[float], said: Sequence[str]
     return shown | {"hovertemplate": "%{x:,}: %{text}<extra>%{fullData.name}</extra>"} | ({"line": dict(line)} if line else {})
 
 
-def _ticks(words: Words, most: float) -> dict[str, Any]:
-    """Round numbers of bytes up to `most`, as words write them."""
+def ticks(say: Callable[[float], str], most: float) -> dict[str, Any]:
+    """Round numbers up to `most` on an axis, as `say` writes them."""
     step = 10 ** math.floor(math.log10(most)) if most > 0 else 1
     step = next(step * part for part in (0.1, 0.2, 0.5, 1, 2) if most / (step * part) <= 6)
     values = [step * number for number in range(int(most / step) + 2)]
-    return {"tickvals": values, "ticktext": [words.bytes(value) for value in values]}
+    return {"tickvals": values, "ticktext": [say(value) for value in values]}
 
 
 def grown_in_words(words: Words, found: Sequence[Variant], precision: Precision, source: int) -> str:

@@ -4,7 +4,7 @@ says of each moved."""
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from components.canvas.plate import visible
+from components.figures.caching import ticks
 from components.theme import DARK, DIVERGING, SEQUENTIAL, colour
 from model.analysis.masking import Floats, LossReading, NextReading, ShiftReading
 
@@ -138,19 +139,25 @@ def _signed(value: float) -> str:
 
 
 def grown(
-    lengths: Sequence[int], lines: Mapping[str, NDArray[np.int64]], here: int, labels: Mapping[str, str], layout: Mapping[str, Any]
+    lengths: Sequence[int],
+    lines: Mapping[str, NDArray[np.int64]],
+    here: int,
+    labels: Mapping[str, str],
+    layout: Mapping[str, Any],
+    say: Callable[[float], str],
 ) -> go.Figure:
     """What a mask costs against the length of a text: a curve each for this mask (`this`), the model's `own` and `all` pairs, and a line where
-    the reader's text stands. `labels`: axis, axis_length, here, and the names of the curves."""
+    the reader's text stands. `labels`: axis, axis_length, here, and the names of the curves; `say` writes what is counted."""
     inks, dashes = {"this": AFTER, "own": BEFORE, "all": BEFORE}, {"all": "dot"}
-    shared = {"type": "scatter", "mode": "lines+markers", "x": list(lengths), "hovertemplate": "%{x}: %{y:.3s}<extra>%{fullData.name}</extra>"}
+    shared = {"type": "scatter", "mode": "lines+markers", "x": list(lengths), "hovertemplate": "%{x:,}: %{text}<extra>%{fullData.name}</extra>"}
     traces = [
         shared
-        | {"name": labels[name], "y": line, "line": {"color": inks[name], "width": 2, "dash": dashes.get(name, "solid")}, "marker": {"size": 4}}
+        | {"name": labels[name], "y": line, "text": [say(int(value)) for value in line]}
+        | {"line": {"color": inks[name], "width": 2, "dash": dashes.get(name, "solid")}, "marker": {"size": 4}}
         for name, line in reversed(list(lines.items()))
     ]
-    across = {"title": labels["axis_length"], "showgrid": False, "range": [0, max(lengths) * 1.02]}
-    down = {"title": labels["axis"], "rangemode": "tozero", "tickformat": ".2s"}
+    across = {"title": labels["axis_length"], "showgrid": False, "range": [0, max(lengths) * 1.02], "tickformat": ","}
+    down = {"title": labels["axis"], "rangemode": "tozero", **ticks(say, max((int(line.max()) for line in lines.values()), default=1))}
     mark = {"type": "line", "x0": here, "x1": here, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": DARK.glow, "width": 1, "dash": "dot"}}
     late = here > max(lengths) / 2
     name = {"x": here, "y": 1, "yref": "paper", "text": labels["here"], "showarrow": False, "xanchor": "right" if late else "left", "yanchor": "top"}

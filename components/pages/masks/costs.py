@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from components import compute, page, state
 from components.figures import masking as figures
+from components.i18n import Words
 from components.page import Session, block, exhibit
 from components.pages.masks.view import COUNTED, View
 from model.analysis import masking
@@ -86,11 +88,11 @@ def _grown(view: View) -> None:
     bound = state.bind(COUNTED, shown=what)
     st.segmented_control(words("masks.costs.what"), names, format_func=spelled.__getitem__, required=True, label_visibility="collapsed", **bound)
     lengths = tuple(sorted({*LENGTHS, view.desk.queries}))
-    lines = _lines(view, lengths, what)
+    lines, say = _lines(view, lengths, what), _say(words, what)
 
     def draw() -> None:
         labels = {name: words(f"masks.costs.{name}") for name in ("axis_length", "here", "this", "all")} | {"own": view.own, "axis": spelled[what]}
-        figure = figures.grown(lengths, lines, view.desk.queries, labels, page.layout(session))
+        figure = figures.grown(lengths, lines, view.desk.queries, labels, page.layout(session), say)
         st.plotly_chart(figure, theme=None, key="chart-costs", config={"displayModeBar": False})
 
     recipe = partial(_again, view, lengths, what)
@@ -123,9 +125,14 @@ def _lines(view: View, lengths: tuple[int, ...], what: str) -> dict[str, Integer
 FIELDS_AT = {what: 3 * at for at, what in enumerate(FIELDS)}
 
 
+def _say(words: Words, what: str) -> Callable[[float], str]:
+    """How what is counted is written."""
+    return words.bytes if what in ("maps", "cache") else words.count
+
+
 def _told(view: View, lengths: tuple[int, ...], lines: dict[str, Integers], what: str) -> str:
     words, last = view.session.words, lengths[-1]
-    say = words.bytes if what in ("maps", "cache") else words.count
+    say = _say(words, what)
     if "this" not in lines:
         return words("masks.costs.no_cache")
     this, own = (int(lines[name][-1]) for name in ("this", "own"))
