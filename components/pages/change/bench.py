@@ -200,7 +200,7 @@ def _settings(view: View, at: int, edit: Edit) -> None:
 
 def _slider(view: View, name: str, value: float, ends: tuple[float, float], then: Callable[[float], None]) -> None:
     bound = state.bind(MOVED, then=lambda: then(state.get(MOVED)), shown=value)
-    st.slider(view.words(f"change.hand.{name}"), min(ends[0], value), max(ends[1], value), step=0.05, **bound)
+    st.slider(view.words(f"change.hand.{name}"), min(ends[0], value), max(ends[1], value), step=0.05, format="localized", **bound)
 
 
 def _choice(view: View, name: str, names: Sequence[str], chosen: str, then: Callable[[str], None]) -> None:

@@ -27,7 +27,8 @@ def render(session: Session) -> None:
         return
     st.markdown(words("strategies.lead"))
     named = lambda way: words(f"strategies.way.{way}")  # noqa: E731
-    st.segmented_control(words("strategies.way.label"), list(SECTIONS), format_func=named, required=True, **state.bind(WAY))
+    label = words("strategies.way.label")
+    st.segmented_control(label, list(SECTIONS), format_func=named, required=True, label_visibility="collapsed", **state.bind(WAY))
     SECTIONS[state.get(WAY)](session)
 
 

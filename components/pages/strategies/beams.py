@@ -90,7 +90,7 @@ def _controls(session: Session) -> None:
         st.slider(words("strategies.beams.width"), 1, 8, width=220, help=words("strategies.beams.width_help"), **state.bind(WIDTH, then=anew))
         st.slider(words("strategies.beams.tokens"), 1, 32, width=220, **state.bind(TOKENS, then=anew))
         help = words("strategies.beams.penalty_help")
-        st.slider(words("strategies.beams.penalty"), -1.0, 2.0, step=0.1, width=220, help=help, **state.bind(PENALTY, then=anew))
+        st.slider(words("strategies.beams.penalty"), -1.0, 2.0, step=0.1, width=220, format="localized", help=help, **state.bind(PENALTY, then=anew))
         st.toggle(words(f"strategies.stop.{'source' if session.prompt.source else 'document'}"), **state.bind(STOP, then=anew))
 
 

@@ -81,7 +81,7 @@ def _controls(session: Session) -> None:
     words = session.words
     with st.container(key="contrast-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
         help = words("strategies.contrast.alpha_help")
-        st.slider(words("strategies.contrast.alpha"), 0.0, 1.0, step=0.05, width=220, help=help, **state.bind(ALPHA))
+        st.slider(words("strategies.contrast.alpha"), 0.0, 1.0, step=0.05, width=220, format="localized", help=help, **state.bind(ALPHA))
         st.slider(words("strategies.contrast.top_k"), 1, 10, width=220, **state.bind(TOP))
         st.slider(words("strategies.beams.tokens"), 1, 64, width=220, **state.bind(LENGTH))
         st.toggle(words(f"strategies.stop.{'source' if session.prompt.source else 'document'}"), **state.bind(END))

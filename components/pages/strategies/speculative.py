@@ -19,6 +19,7 @@ from components.controls import prompt
 from components.figures import drafting as figures
 from components.page import Session, block, exhibit, layout, note
 from components.pages.strategies.onward import door
+from components.state import Field
 from model.generation import Choose, Greedy, Round, Sample, Tally, Verdict, speculate, tally
 from model.generation.agreement import Trial, trial
 from model.generation.duel import Duel, duel
@@ -62,6 +63,7 @@ class Told:
 def section(session: Session) -> None:
     """The dials, the story round by round, whether the distribution is the same, and how long it takes."""
     words = session.words
+    st.markdown(words("strategies.drafts.lead"))
     found = compute.drafts(session.specimen)
     if len(found) == 1:
         note(session, words(f"strategies.drafts.alone_{'source' if session.prompt.source else 'text'}"))
@@ -78,9 +80,11 @@ def section(session: Session) -> None:
 
 def _controls(session: Session, found: Sequence[Specimen]) -> None:
     words = session.words
-    slider = lambda name, field, low, high, step: st.slider(  # noqa: E731
-        words(f"strategies.drafts.{name}"), low, high, step=step, width=150, help=words(f"strategies.drafts.{name}_help"), **state.bind(field)
-    )
+
+    def slider(name: str, field: Field[Any], low: float, high: float, step: float) -> None:
+        label, help = (words(f"strategies.drafts.{name}{end}") for end in ("", "_help"))
+        st.slider(label, low, high, step=step, width=150, format="localized", help=help, **state.bind(field))
+
     with st.container(key="drafts-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
         names = {own.id: words("strategies.drafts.itself") if own is session.specimen else own.name for own in found}
         helper = {"help": words("strategies.drafts.helper_help"), **state.bind(HELPER, shown=_draft(found).id)}
