@@ -49,7 +49,7 @@ class Gaze {
   // ---------------------------------------------------------------- where things lie
 
   measure() {
-    const {heads, layers, room} = this.header, narrow = this.root.clientWidth < 460;
+    const {heads, layers, room} = this.header, narrow = this.root.clientWidth < 400;
     this.width = this.root.clientWidth - 40;
     this.left = narrow ? 46 : LEFT;
     this.cell = Math.min(44, (this.width - this.left - 8) / room);

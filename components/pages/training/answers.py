@@ -42,7 +42,7 @@ def _plot(words: Words, trials: Sequence[Trial[Replied]]) -> Plot:
     names = LESSON.names(words)
     points = tuple(curves.measured(trial.seen, [seen.found.score.answer for seen in trial.seen]) for trial in trials)
     passages = tuple(
-        curves.passage(words, line, names[line], seen, seen.found.score.answer, seen.found.prompt, seen.found.reply)
+        curves.passage(words, line, names[line], seen, seen.found.score.answer, seen.found.prompt, f" {seen.found.reply}")
         for line, trial in enumerate(trials)
         for seen in trial.seen[::3]
     )

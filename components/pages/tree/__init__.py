@@ -153,8 +153,8 @@ def _leaves(session: Session, now: Grown) -> None:
         lambda: telling.leaves_again(now),
     )
     st.caption(session.words("tree.search"))
-    if not now.found.better and state.get(MODEL) == "" and session.specimen == compute.embedded():
-        example = session.words("tree.example.text")
+    example = session.words("tree.example.text")
+    if session.prompt.text != example and not now.found.better and state.get(MODEL) == "" and session.specimen == compute.embedded():
         _button(session.words("tree.example.label", text=visible(example)), "example", partial(state.put, prompt.TEXT, example))
 
 
