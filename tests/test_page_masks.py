@@ -555,8 +555,8 @@ def test_a_causal_mask_is_not_suspected_until_one_asks(opened: Callable[..., App
 def test_how_far_news_travels_is_told_layer_by_layer(kept: Callable[..., Kept]) -> None:
     reading, table, _ = kept(spec="causal & window(2)")["travel"]
     for layer, first in ((1, 10), (2, 9), (3, 8)):
-        assert f"after {layer} layer{'s' if layer > 1 else ''} from" in reading
-        assert f"(token {first}) on" in reading
+        assert f"after {layer} layer{'s' if layer > 1 else ''} back to" in reading
+        assert f"(token {first}):" in reading
     assert table().iloc[-1, 2:].tolist() == [2, 3, 4]
     assert "hears from nobody but itself" in kept(spec="causal & window(1)")["travel"][0]
 
@@ -586,7 +586,7 @@ def test_what_happens_when_is_set_and_told(opened: Callable[..., AppTest]) -> No
     assert "Rows 1, 2 may look at nothing. A softmax over nothing would be 0/0; here their weights are defined as zero (they sum to 0)" in said(app)
     assert ", 0 are not finite" in said(app)
     app.button(key="edge-uneven").click().run()
-    assert "2 filling tokens on the left, 1 on the right: 0 looks go there" in said(app)
+    assert "2 padding tokens on the left, 1 on the right: 0 looks go there" in said(app)
     app.button(key="edge-other").click().run()
     assert specification(app).value == "painted"
     assert "Painted for 5 tokens, and the text has 11" in said(app)
