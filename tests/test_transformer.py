@@ -323,6 +323,9 @@ def test_settling_changes_no_number() -> None:
     logits = model(ids)
     assert apart(model.settle()(ids), logits) < 1e-12
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    for part in model.modules():
+        if isinstance(part, torch.nn.Linear):
+            assert part.weight.stride(int(part.in_features >= part.out_features)) == 1  # the longer side lies in one piece
 
 
 @torch.no_grad()

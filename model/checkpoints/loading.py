@@ -54,7 +54,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loaded:
-    """A model ready to run (fp32, in evaluation mode), with what lay beside it."""
+    """A model ready to run (fp32, in evaluation mode, settled), with what lay beside it."""
 
     model: Transformer
     tokenizer: Tokenizer | None
@@ -126,7 +126,7 @@ def _assemble(config: Config, steps: list[Step], stored: Shelf) -> Transformer:
             yield step.weight.name, step.build([stored.read(array.name) for array, _ in step.pieces])
 
     model.load_state_dict(dict(read()), assign=True)
-    return model.eval()
+    return model.eval().settle()
 
 
 def _report(family: str, config: Config, published: Published | None, stored: Shelf, steps: list[Step]) -> Report:

@@ -1,6 +1,8 @@
-"""128 tokens, greedily, one at a time: ours while yielding a full `Step` for each, against `generate` of `transformers`.
+"""128 tokens, one at a time: ours while yielding a full `Step` for each, against `generate` of `transformers`.
 
-The same GPT-2 with the same weights for both, on one thread; the prompt is read anew in every run.
+A GPT-2 of the same sizes for both, each with its matrices as it loads them, on one thread; the prompt is read anew in every run. The last
+rows say how much of either's time goes by before every weight has been read once for each token, which neither can do without: their sum, the
+fastest that this machine reads them, taken in turns with the rest.
 """
 
 from __future__ import annotations
@@ -30,18 +32,24 @@ def rows() -> list[Row]:
     found: list[Row] = []
     for layers, heads, width in SIZES:
         ours, peer = _ours(layers, heads, width), _peer(layers, heads, width)
+        weights = torch.cat([weight.detach().flatten() for name, weight in ours.named_parameters() if "position" not in name])
         times = race(
             {
                 "greedy": lambda ours=ours: list(generate(ours, prompt[0], Greedy(), TOKENS)),
                 "transformers, greedy": lambda peer=peer: _continue(peer, prompt, do_sample=False),
                 "sampled": lambda ours=ours: list(generate(ours, prompt[0], Sample(**SETTINGS), TOKENS)),
                 "transformers, sampled": lambda peer=peer: _continue(peer, prompt, do_sample=True, **SETTINGS),
+                "reading": lambda weights=weights: [weights.sum() for _ in range(TOKENS)],
             },
             ROUNDS,
         )
-        size = f"L{layers} H{heads} d{width}"
+        size, read = f"L{layers} H{heads} d{width}", f"{weights.nbytes * TOKENS / times['reading'] / 1e9:.0f} GB/s"
         found += [
             row(f"generation, {way}, vs transformers generate, {size}", times[way], times[f"transformers, {way}"]) for way in ("greedy", "sampled")
+        ]
+        found += [
+            row(f"generation, {way}, vs reading {weights.nbytes / 1e6:.1f} MB of weights a token at {read}, {size}", times[way], times["reading"])
+            for way in ("greedy", "transformers, greedy")
         ]
     return found
 
@@ -56,7 +64,7 @@ def _ours(layers: int, heads: int, width: int) -> Transformer:
     mlp = PlainMlp(hidden=4 * width, activation="gelu_tanh", bias=True)
     return Transformer(
         Config(vocabulary=VOCABULARY, context=CONTEXT, width=width, layers=layers, attention=attention, positions=Learned(), mlp=mlp)
-    ).eval()
+    ).eval().settle()
 
 
 def _peer(layers: int, heads: int, width: int):
