@@ -196,6 +196,11 @@ def read(page: Page, what: str) -> Any:
     return page.locator(".st-key-theatre").evaluate(READ, what)
 
 
+def within(page: Page, what: str) -> None:
+    """Wait until an expression about `theatre` holds."""
+    page.wait_for_function(f"([root, what]) => !!({READ})(root, what)", arg=[page.locator(".st-key-theatre").element_handle(), what])
+
+
 def test_of_a_long_text_the_stage_has_the_exact_map_and_each_thumbnail_the_largest_weights(tab: Callable[..., Page]) -> None:
     page = ready(tab(address("attention", LONG, a_layer=2, a_head=3)), "attention")
     trace, length = traced(LONG), len(pieces_of(LONG))
@@ -221,10 +226,10 @@ def test_the_window_onto_a_long_map_is_zoomed_moved_and_travelled(tab: Callable[
     assert box is not None
     page.mouse.move(box["x"] + x - 3, box["y"] + y)
     page.mouse.move(box["x"] + x, box["y"] + y)
-    page.wait_for_timeout(500)
+    within(page, "theatre.matrix.ready && theatre.matrix.map")
     for _ in range(9):
         page.mouse.wheel(0, -240)
-    page.wait_for_function(f"root => ({READ})(root, 'theatre.matrix.cell') >= 30", arg=page.locator(".st-key-theatre").element_handle())
+    within(page, "theatre.matrix.cell >= 30")
     under = read(page, f"theatre.matrix.cellAt({x}, {y})")
     assert (abs(under["row"] - 200) <= 1, abs(under["column"] - 40) <= 1) == (True, True)
     page.mouse.down()
