@@ -1,5 +1,6 @@
 // Put into a page before anything else: it hears what the browser asks the server and what it is told, so that a test can wait for the page
-// to come to rest instead of for a while. At rest nothing asked is unanswered, no script runs, and nothing is about to be sent.
+// to come to rest instead of for a while. At rest nothing asked is unanswered, no script runs, nothing is about to be sent, and no part of the
+// page still waits for its code (a table does, the first time: then its tools stand beyond a phone's edge until it knows its width).
 (() => {
   const SOON = 600; // milliseconds: what waits that long is part of the last thing done; what waits longer is a habit of the page
   const ASK = 0x5a, BEGUN = 0x22, ENDED = 0x30, EARLY = 2; // tags of Streamlit's messages: rerun_script; new_session, script_finished
@@ -44,7 +45,8 @@
     }
   };
 
-  const quiet = () => !asked && !waiting.size && !!document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]');
+  const there = (test, more = "") => document.querySelector(`[data-testid="${test}"]${more}`) !== null;
+  const quiet = () => !asked && !waiting.size && there("stApp", '[data-test-script-state="notRunning"]') && !there("stSkeleton");
   const inside = node => [node, ...[...(node.shadowRoot?.children ?? []), ...node.children].flatMap(inside)];
   const roots = () => [document, ...inside(document.documentElement).map(node => node.shadowRoot).filter(Boolean)];
   const ends = motion => motion.playState === "running" && motion.effect.getComputedTiming().endTime < Infinity;
