@@ -23,7 +23,7 @@ MOST = 6
 LONGEST = 1_024
 """Tokens of a branch that are kept."""
 _LIMIT = 50_000
-_WRITTEN = re.compile(r"p?\d{1,7}(\.\d{1,7})*", re.ASCII)
+_WRITTEN = re.compile(r"p?\d{1,10}(\.\d{1,10})*", re.ASCII)
 _OWNER = "branches.owner"
 _TEXT = state.text("g.branches", "", _LIMIT)
 
@@ -32,7 +32,8 @@ Owner = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The new tokens of a continuation, from the prompt's end on; a pinned one is dropped by nobody but the reader."""
+    """The new tokens of a continuation, from the prompt's end on, or, of a text with blanks, its fillings one after the other (see
+    `writing.Filled.trail`); a pinned one is dropped by nobody but the reader."""
 
     ids: tuple[int, ...]
     pinned: bool = False

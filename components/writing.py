@@ -22,7 +22,24 @@ from components.page import Session
 from components.state import Field
 from model.config import Decoder, Encoder
 from model.errors import Refusal
-from model.generation import ORDERS, Choose, Chosen, Continuation, Fill, Filler, Guesses, Order, Picked, Step, Writer, held, otherwise, rows
+from model.generation import (
+    ORDERS,
+    Choose,
+    Chosen,
+    Continuation,
+    Fill,
+    Filler,
+    Greedy,
+    Guesses,
+    Order,
+    Picked,
+    Step,
+    Writer,
+    fill_blanks,
+    held,
+    otherwise,
+    rows,
+)
 
 FIRST = 12  # steps that stand ahead of a new text's cursor
 AHEAD = 24  # steps that are written again at most when something changes before them
@@ -143,6 +160,31 @@ class Line(ABC):
     def moment(self) -> Moment:
         """What is known at the cursor, from the step kept there or from the model."""
 
+    @property
+    @abstractmethod
+    def trail(self) -> tuple[int, ...]:
+        """Every step, those ahead of the cursor too, as a branch keeps it: a number each."""
+
+    @abstractmethod
+    def token(self, number: int) -> int:
+        """Which token a number of the trail puts in."""
+
+    @abstractmethod
+    def holds(self, trail: Sequence[int]) -> bool:
+        """Whether this model could write such a trail here."""
+
+    @abstractmethod
+    def put(self, number: int) -> None:
+        """Write one step of a trail by hand."""
+
+    @abstractmethod
+    def would(self, number: int, choose: Choose) -> tuple[int, ...]:
+        """The trail that `choose` would leave, were this step put in at the cursor; the text itself stays as it is."""
+
+    @abstractmethod
+    def here(self, id: int) -> int:
+        """The number of a trail that puts this token in at the cursor."""
+
     @abstractmethod
     def write(self, choose: Choose | Picked) -> None:
         """Write one step after the last, where the reader wants it."""
@@ -175,7 +217,7 @@ class Line(ABC):
     def course(self) -> Continuation:
         """What the model makes of every step, as each was chosen."""
         nats, rank = ([getattr(step, name) for step in self.steps] for name in ("log_probability", "rank"))
-        return Continuation(ids_of(self), np.array(nats, np.float64), np.array(rank, np.int64))
+        return Continuation(self.trail, np.array(nats, np.float64), np.array(rank, np.int64))
 
     @property
     def over(self) -> bool:
@@ -224,9 +266,28 @@ class Continued(Line):
     def finished(self) -> bool:
         return not self.writer.room or bool(self.steps and self.steps[-1].id == self.stop)
 
-    def holds(self, ids: Sequence[int]) -> bool:
-        """Whether this model could write these new tokens after the prompt: known ones, and no more than there is room for."""
-        return len(ids) <= self.writer.limit and max(ids) < self.writer.model.config.vocabulary
+    @property
+    def trail(self) -> tuple[int, ...]:
+        return ids_of(self)
+
+    def token(self, number: int) -> int:
+        return number
+
+    def here(self, id: int) -> int:
+        return id
+
+    def holds(self, trail: Sequence[int]) -> bool:
+        return len(trail) <= self.writer.limit and max(trail) < self.writer.model.config.vocabulary
+
+    def put(self, number: int) -> None:
+        self.write(Picked(number))
+
+    def would(self, number: int, choose: Choose) -> tuple[int, ...]:
+        before = (*self.trail[: self.at], number)
+        count = max(FIRST, len(self.steps) - self.at) - 1
+        writer = Writer(self.writer.model, (*self.writer.prompt, *before), source=self.writer.source)
+        ahead = () if number == self.stop else writer.follow(choose, count, stop=self.stop)
+        return (*before, *(step.id for step in ahead))
 
     @property
     def cached(self) -> tuple[int, int]:
@@ -283,6 +344,48 @@ class Filled(Line):
     @property
     def finished(self) -> bool:
         return not self.filler.open
+
+    @property
+    def trail(self) -> tuple[int, ...]:
+        """One number for each filling, place × V + id, for the same token in another blank is another filling."""
+        return tuple(self._number(step.place, step.id) for step in self.steps)
+
+    def token(self, number: int) -> int:
+        return self._filling(number)[1]
+
+    def here(self, id: int) -> int:
+        return self._number(self.place, id)
+
+    def holds(self, trail: Sequence[int]) -> bool:
+        places, ids = zip(*map(self._filling, trail), strict=True)
+        return set(places) <= set(self.filler.blanks) and len(set(places)) == len(places) and self.filler.blank not in ids
+
+    def put(self, number: int) -> None:
+        self.chosen, id = self._filling(number)
+        self.write(Picked(id))
+
+    def would(self, number: int, choose: Choose) -> tuple[int, ...]:
+        picks = dict(enumerate(map(self._filling, (*self.trail[: self.at], number))))
+        steps = fill_blanks(self.filler.model, self.filler.text, self.filler.blank, choose, state.get(ORDER), picks)
+        return tuple(self._number(step.place, step.id) for step in steps)
+
+    def after(self, trail: Sequence[int]) -> tuple[int, ...]:
+        """The text with these fillings, its other blanks open."""
+        filled = dict(map(self._filling, trail))
+        return tuple(filled.get(place, id) for place, id in enumerate(self.filler.text))
+
+    def replayed(self, trail: Sequence[int]) -> Continuation:
+        """What the model makes of every filling of a trail, put in by hand one after the other."""
+        filler = Filler(self.filler.model, self.filler.text, self.filler.blank)
+        steps = list(filler.follow(Greedy(), len(trail), picks=dict(enumerate(map(self._filling, trail)))))
+        nats, rank = ([getattr(step, name) for step in steps] for name in ("log_probability", "rank"))
+        return Continuation(tuple(trail), np.array(nats, np.float64), np.array(rank, np.int64))
+
+    def _number(self, place: int, id: int) -> int:
+        return place * self.filler.model.config.vocabulary + id
+
+    def _filling(self, number: int) -> tuple[int, int]:
+        return divmod(number, self.filler.model.config.vocabulary)
 
     @property
     def guesses(self) -> Guesses:
@@ -396,7 +499,7 @@ def act(line: Line, what: Act, at: int) -> None:
         case "go":
             line.at = at
         case "restart":
-            before = ids_of(line)
+            before = line.trail
             line.rewind(0)
             line.at = 0
             abandon(line, before)
@@ -430,7 +533,7 @@ def branch(line: Line, id: int) -> None:
         return
     if isinstance(line, Filled):
         line.chosen = line.place
-    before = ids_of(line)
+    before = line.trail
     rewrite(line, line.at, Picked(id))
     line.at += 1
     line.keep()
@@ -439,7 +542,7 @@ def branch(line: Line, id: int) -> None:
 
 def throw_again(line: Line) -> None:
     """Another seed, from here on."""
-    before = ids_of(line)
+    before = line.trail
     turn(line, replace(line.dials, seed=(state.get(SEED) + 1) % SEEDS))
     abandon(line, before)
 
@@ -450,31 +553,26 @@ def ids_of(line: Line) -> tuple[int, ...]:
 
 
 def abandon(line: Line, before: tuple[int, ...]) -> None:
-    """Keep the continuation that stood here `before` as a branch, unless the text still holds it. Blanks have no branches: a filling is
-    no beginning that others share."""
-    if isinstance(line, Continued) and not branches.begins(ids_of(line), before):
+    """Keep what stood here `before`, a trail, as a branch, unless the text still holds it."""
+    if not branches.begins(line.trail, before):
         branches.keep(line.key, before)
 
 
-def what_if(line: Continued, id: int, choose: Choose) -> None:
+def what_if(line: Line, id: int, choose: Choose) -> None:
     """Keep as a branch what `choose` would write, were this token put at the cursor; the text itself stays as it is."""
-    before = (*ids_of(line)[: line.at], id)
-    count = max(FIRST, len(line.steps) - line.at) - 1
-    writer = Writer(line.writer.model, (*line.writer.prompt, *before), source=line.writer.source)
-    ahead = () if id == line.stop else writer.follow(choose, count, stop=line.stop)
-    branches.keep(line.key, (*before, *(step.id for step in ahead)))
+    branches.keep(line.key, line.would(line.here(id), choose))
 
 
 def visit(line: Line, key: int) -> None:
     """Go to a kept branch, to where it parts from the text, which is kept in its place. One that this model cannot write is passed over."""
     found = next((each for each in branches.of(line.key) if each.key == key), None)
-    if found is None or not isinstance(line, Continued) or not line.holds(found.ids):
+    if found is None or not line.holds(found.ids):
         return
-    before = ids_of(line)
+    before = line.trail
     parting = branches.common(before, found.ids)
     line.rewind(parting)
-    for id in found.ids[parting:]:
-        line.write(Picked(id))
+    for number in found.ids[parting:]:
+        line.put(number)
     line.at = parting
     line.keep()
     if not found.pinned:
@@ -512,7 +610,7 @@ def rewrite(line: Line, start: int, first: Choose | Picked | None = None) -> Non
 def go_on(line: Line, path: Sequence[int], places: Sequence[int] = ()) -> None:
     """Stand after tokens put in by hand, in blanks at these `places`, with a few more written ahead; what stood here before is kept as
     a branch. Raises `Refusal` for tokens that this text has no room for."""
-    before = ids_of(line)
+    before = line.trail
     line.rewind(0 if isinstance(line, Filled) else branches.common(before, path))
     for number in range(len(line.steps), len(path)):
         if isinstance(line, Filled):

@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from components import compute, state, theme
+from components import branches, compute, state, theme
 from components.canvas import plate, timeline
 from components.canvas.distribution import Dials
 from components.controls import prompt
 from components.controls.prompt import TARGET, TEXT
 from components.i18n import Words
 from components.page import Session
+from components.pages.generation.beside import branches_again, branches_table, scene
 from components.pages.generation.pieces import pieces
 from components.pages.generation.player import ended, filled_in_words, heard, parts, steps_table
-from components.writing import AT, COUNT, FILLS, ORDER, STOP, Continued, Filled, act, branch, line_of, throw_again, toggle, turn
+from components.writing import AT, COUNT, FILLS, ORDER, STOP, Continued, Filled, act, branch, line_of, throw_again, toggle, turn, visit, what_if
 from model import checkpoints
 from model.config import Attention, Config, Encoder, EncoderDecoder, Form, Learned, PlainMlp
 from model.generation import Greedy, Picked, Sample, fill_blanks, generate, pick, softmax
@@ -280,6 +281,35 @@ def test_another_candidate_is_put_in_by_hand_and_the_rest_guessed_again(filling:
     branch(line, 40)
     assert fillings(line)[1] == (last, 40)
     assert fillings(line) == replayed(session, line)
+
+
+def test_another_guess_keeps_the_filling_that_stood_there_side_by_side_to_go_back_to(filling: tuple[Session, Filled]) -> None:
+    session, line = filling
+    first = fillings(line)
+    branch(line, 33)
+    second, kept = fillings(line), branches.of(line.key)
+    assert [[divmod(number, session.specimen.config.vocabulary) for number in each.ids] for each in kept] == [first]
+    assert state.get(branches.BRANCHES) == branches.BRANCHES.read(branches.BRANCHES.write(kept))
+    act(line, "back", 0)
+    what_if(line, 40, Greedy())
+    newest = branches.of(line.key)[0]
+    assert (line.token(newest.ids[0]), fillings(line)) == (40, second)
+    found = {each: line.replayed(each.ids) for each in branches.of(line.key)}
+    shown = scene(session, line, line.course, found)
+    assert [len(row.pieces) for row in shown.rows] == [3, 3, 3]
+    assert shown.rows[2].told.startswith("“The")
+    given: dict[str, Any] = {"model": session.specimen.loaded.model}
+    exec(branches_again(line, found), given)
+    table = branches_table(session, line, line.course, found)
+    for name, values in given["numbers"].items():
+        np.testing.assert_allclose(values, table[EN(f"generation.table.{name}")].to_numpy(float), rtol=1e-6)
+    visit(line, kept[0].key)
+    assert (fillings(line), line.at) == (first, 0)
+    assert kept[0] not in branches.of(line.key)
+    for forged in ((5,), (2 * session.specimen.config.vocabulary + 33,) * 2, (10**10 - 1,)):
+        branches.keep(line.key, forged)
+        visit(line, branches.Branch(forged).key)
+        assert fillings(line) == first
 
 
 def test_other_dials_and_another_order_act_from_the_cursor_on(filling: tuple[Session, Filled]) -> None:

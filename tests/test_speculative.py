@@ -272,6 +272,20 @@ def test_a_draft_that_cannot_help_is_refused(change: dict, code: str) -> None:
     assert refused.value.code == code
 
 
+def test_a_draft_proposes_only_where_it_is_sure_and_the_text_stays_the_same(target: Loaded, draft: Loaded) -> None:
+    assert target.tokenizer is not None
+    ids = [target.tokenizer.begin, *target.tokenizer.ids("Ana")]
+    eager, sure = (list(speculate(target.model, draft.model, ids, ahead=4, tokens=24, sure=least)) for least in (0.0, 0.6))
+    alone = [step.id for step in generate(target.model, ids, tokens=24)]
+    assert [[id for round in rounds for id in round.ids] for rounds in (eager, sure)] == [alone, alone]
+    surest = [[float(softmax(one.logits).max()) for round in rounds for one in round.drafts] for rounds in (eager, sure)]
+    assert min(surest[0]) < 0.6 <= min(surest[1])
+    assert any(not round.drafts for round in sure[:-1])
+    assert len(list(speculate(target.model, draft.model, ids, Sample(seed=1), ahead=4, tokens=24, sure=1.0))) == 24
+    with pytest.raises(Refusal, match="from 0 to 1"):
+        speculate(target.model, draft.model, ids, sure=1.5)
+
+
 def test_a_draft_must_read_by_the_same_tokenizer(target: Loaded, draft: Loaded) -> None:
     refuse_strangers(target, draft)
     with pytest.raises(Refusal, match="proposes 0 tokens"):

@@ -253,10 +253,15 @@ class Chosen:
 
 def draw(probabilities: Numbers, u: float) -> int:
     """Lay the tokens end to end on a line of length 1, the most probable first, and take the one that covers `u` in [0, 1)."""
+    return int(drawn(probabilities, np.array([u]))[0])
+
+
+def drawn(probabilities: Numbers, dice: Numbers) -> NDArray[np.intp]:
+    """The same for many `dice` (N,) at once: N ids, from one line."""
     ranked = order(probabilities, above=0.0)
     ends = probabilities[ranked].cumsum()
-    place = int(np.searchsorted(ends, u * ends[-1], side="right"))
-    return int(ranked[min(place, len(ranked) - 1)])
+    places = np.searchsorted(ends, dice * ends[-1], side="right")
+    return ranked[np.minimum(places, len(ranked) - 1)]
 
 
 def die(seed: int, position: int) -> float:

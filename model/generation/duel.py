@@ -64,6 +64,7 @@ def duel(
     tokens: int,
     source: Sequence[int] | None = None,
     laps: int = 5,
+    sure: float = 0.0,
 ) -> Duel:
     """Both continue `ids` by `tokens`, in turns, `laps` times and once more before that, which does not count; a sampler throws other dice
     in every lap."""
@@ -73,7 +74,7 @@ def duel(
         began = perf_counter()
         plain = len(list(generate(target, ids, how, tokens, source=source)))
         between = perf_counter()
-        helped = list(speculate(target, draft, ids, how, ahead=ahead, tokens=tokens, source=source))
+        helped = list(speculate(target, draft, ids, how, ahead=ahead, tokens=tokens, source=source, sure=sure))
         alone.append((between - began) / plain)
         together.append((perf_counter() - between) / plain)
         rounds.append(helped)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from model.checkpoints import Loaded
 from model.errors import Refusal
-from model.generation.choose import Choose, Greedy, Numbers, Sample, die, draw, pick, softmax, stages
+from model.generation.choose import Choose, Greedy, Numbers, Sample, die, draw, drawn, pick, softmax, stages
 from model.generation.decoder import Decoder, Reading
 from model.generation.steps import checked, refuse_damaged
 from model.transformer import Transformer
@@ -70,11 +70,9 @@ def outcome(p: Numbers, q: Numbers) -> Numbers:
 
 def repeated(p: Numbers, q: Numbers, *, seed: int, times: int) -> NDArray[np.int64]:
     """How often the rule writes each token (V,) in so many tries, every one with dice of its own."""
-    counts, instead = np.zeros(len(p), np.int64), residual(p, q)
-    for number in range(times):
-        id = draw(q, die(seed, number))
-        counts[id if keeps(p, q, id, die(seed, number + JUDGING)) else draw(instead, die(seed, number + CORRECTING))] += 1
-    return counts
+    dice = [np.array([die(seed, number + which) for number in range(times)]) for which in (0, JUDGING, CORRECTING)]
+    proposed, instead = drawn(q, dice[0]), drawn(residual(p, q), dice[2])
+    return np.bincount(np.where(dice[1] * q[proposed] < p[proposed], proposed, instead), minlength=len(p))
 
 
 # ---------------------------------------------------------------- what a round tells
@@ -221,18 +219,18 @@ class Speculator:
         """How many tokens may still be written."""
         return len(self.prompt) + self.limit - len(self.text)
 
-    def follow(self, choose: Choose, ahead: int, stop: int | None = None) -> Iterator[Round]:
+    def follow(self, choose: Choose, ahead: int, stop: int | None = None, sure: float = 0.0) -> Iterator[Round]:
         """Rounds until there is no room, or `stop` is written."""
         while self.room and not (self.rounds and self.text[-1] == stop):
-            yield self.round(choose, ahead, stop)
+            yield self.round(choose, ahead, stop, sure)
 
-    def round(self, choose: Choose, ahead: int, stop: int | None = None) -> Round:
-        """Up to `ahead` proposals, read in one pass and judged, and the target's own token. Raises `Refusal` when there is no room, or
-        the logits are not numbers."""
+    def round(self, choose: Choose, ahead: int, stop: int | None = None, sure: float = 0.0) -> Round:
+        """Up to `ahead` proposals, as long as the draft gives one token a probability of `sure` or more, read in one pass and judged, and
+        the target's own token. Raises `Refusal` when there is no room, or the logits are not numbers."""
         if not self.room:
             raise _full(self)
         began, history = perf_counter(), tuple(self.text)
-        drafts = self._propose(choose, ahead, stop)
+        drafts = self._propose(choose, ahead, stop, sure)
         drafted = perf_counter()
         logits = self._target.extend([history[-1], *(draft.id for draft in drafts)]).logits.cpu().numpy()
         verified = perf_counter()
@@ -242,12 +240,15 @@ class Speculator:
         self.rounds.append(Round(len(self.rounds), history, tuple(drafts), tuple(verdicts), added, *spent))
         return self.rounds[-1]
 
-    def _propose(self, choose: Choose, ahead: int, stop: int | None) -> list[Draft]:
-        """Tokens drawn from the draft one after the other, and no more than there is room for beside the target's own."""
+    def _propose(self, choose: Choose, ahead: int, stop: int | None, sure: float) -> list[Draft]:
+        """Tokens drawn from the draft one after the other while it is sure, and no more than there is room for beside the target's own.
+        Whether it goes on is told by the text alone, before a die falls, so it changes nothing in what is written."""
         text, drafts = [*self.text], list[Draft]()
         for _ in range(min(ahead, self.room - 1, self._draft.capacity + 1 - len(text))):
             logits = _read(self._draft, text).logits.cpu().numpy()
             refuse_damaged(logits, len(text))
+            if sure and softmax(logits).max() < sure:
+                break
             q, u = distribution(logits, choose, text), thrown(choose, len(text))
             drafts.append(Draft(len(text) - len(self.prompt), draw(q, u), u, q, logits))
             text.append(drafts[-1].id)
@@ -297,15 +298,19 @@ def speculate(
     tokens: int = 20,
     stop: int | None = None,
     source: Sequence[int] | Tensor | None = None,
+    sure: float = 0.0,
 ) -> Iterator[Round]:
-    """Continue `ids` (T,) by up to `tokens`, one `Round` at a time, each with up to `ahead` proposals of `draft`, ending early at the id
-    `stop`. What is written is distributed as if `target` had written it alone; where the choice is greedy it is the same text."""
+    """Continue `ids` (T,) by up to `tokens`, one `Round` at a time, each with up to `ahead` proposals of `draft`, which stops proposing
+    where its likeliest token is less probable than `sure`; the text ends early at the id `stop`. What is written is distributed as if
+    `target` had written it alone; where the choice is greedy it is the same text."""
     if ahead < 0:
         raise Refusal("speculative.ahead", "the draft proposes 0 tokens a round or more; got {given}", given=ahead)
+    if not 0 <= sure <= 1:
+        raise Refusal("speculative.sure", "how sure a draft must be is a probability, from 0 to 1; got {given}", given=sure)
     speculator = Speculator(target, draft, ids, tokens=tokens, source=source)
     if tokens and not speculator.room:
         raise _full(speculator)
-    return speculator.follow(choose, ahead, stop)
+    return speculator.follow(choose, ahead, stop, sure)
 
 
 def _full(speculator: Speculator) -> Refusal:

@@ -47,6 +47,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     what = f"let a small model propose tokens: {CHECKPOINT} (without DIR: the one that comes with the embedded model)"
     parser.add_argument("--draft", type=Path, nargs="?", const=DRAFT, metavar="DIR", help=what)
     parser.add_argument("--ahead", type=int, metavar="N", help=f"how many it proposes before they are read (default: {AHEAD})")
+    parser.add_argument("--sure", type=float, metavar="P", help="it stops proposing where it gives no token this probability (default: 0)")
     searching.add_arguments(parser)
     parser.add_argument("--stop", action="store_true", help="end where the document ends")
     what = "how blanks are filled: the surest guess first (default), from the left, all at once, or in rounds that take back the least sure"
@@ -143,7 +144,8 @@ def _speculated(
     if options.mask is not None:
         raise Refusal("verbs.draft_mask", "a draft and its target read by their own masks; leave --mask or --draft out")
     choose, ahead = _choose(options), AHEAD if options.ahead is None else options.ahead
-    rounds = speculation.rounds(loaded, load(located(_draft(options) or DRAFT)), ids, choose, ahead=ahead, tokens=tokens, stop=end, source=source)
+    how = {"ahead": ahead, "sure": options.sure or 0.0, "tokens": tokens, "stop": end, "source": source}
+    rounds = speculation.rounds(loaded, load(located(_draft(options) or DRAFT)), ids, choose, **how)
     steps = speculation.steps(rounds, choose)
     closing = end if isinstance(loaded.model.config.form, EncoderDecoder) else None
     text = _text([*ids, *(step.id for step in steps if step.id != closing)], loaded)
@@ -152,7 +154,7 @@ def _speculated(
 
 def _filled(options: argparse.Namespace, loaded: Loaded) -> dict[str, Any]:
     """The text with its blanks filled, and each filling with the likeliest other ones."""
-    _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids", "draft", "ahead", "beams", "contrastive")
+    _refuse(options, loaded, "tokens", "mask", "stop", "source", "source_ids", "draft", "ahead", "sure", "beams", "contrastive")
     ids, blank = given(options, loaded), options.blank
     if blank is None and loaded.tokenizer is not None:
         blank = loaded.tokenizer.blank
@@ -222,7 +224,7 @@ def _count(options: argparse.Namespace, usual: int) -> int:
 
 def _draft(options: argparse.Namespace) -> Path | None:
     """The model that proposes: the one named, the one that ships where only a number of proposals is, or none."""
-    return DRAFT if options.draft is None and options.ahead is not None else options.draft
+    return DRAFT if options.draft is None and (options.ahead, options.sure) != (None, None) else options.draft
 
 
 def _mask(options: argparse.Namespace):

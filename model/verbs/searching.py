@@ -14,7 +14,7 @@ from model.verbs.layout import columns
 
 Piece = Callable[[int], str]
 FOR_BEAMS = ("length_penalty", "halt")
-NEVER = ("temperature", "top_p", "min_p", "typical", "seed", "mask", "draft", "ahead")
+NEVER = ("temperature", "top_p", "min_p", "typical", "seed", "mask", "draft", "ahead", "sure")
 """What a search has no use for: it throws no dice."""
 
 

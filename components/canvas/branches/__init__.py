@@ -21,6 +21,8 @@ from model.errors import Refusal
 HERE = Path(__file__).parent
 Act = Literal["visit", "drop", "pin"]
 WORDS = ("title", "keys", "present", "branch", "visit", "drop", "pin", "unpin", "cell", "more", "beginning", "scale")
+OF_BLANKS = ("title", "cell", "beginning")
+"""Those that speak of fillings where blanks are filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Scene:
     """The `rows`, the text on the player first; `before` is how the beginning ends that all have in common, `first` the number of the
-    first token shown."""
+    first token shown. `filled` says that the tokens fill blanks, in the order they stand here."""
 
     rows: tuple[Row, ...]
     before: tuple[str, ...]
     first: int
     revision: str
+    filled: bool = False
 
 
 def layout(words: Words, scene: Scene) -> dict[str, Any]:
@@ -57,7 +60,7 @@ def layout(words: Words, scene: Scene) -> dict[str, Any]:
         "before": [plate.visible(piece) for piece in scene.before],
         "first": scene.first,
         "language": words.language,
-        "words": {name: words(f"generation.branches.{name}") for name in WORDS},
+        "words": {name: words(f"generation.branches.{name}{'_blank' * (scene.filled and name in OF_BLANKS)}") for name in WORDS},
         "revision": scene.revision,
     }
 

@@ -12,7 +12,7 @@ from components.pages.generation.following import next_token
 from components.pages.generation.looking import looked, looked_across
 from components.pages.generation.player import played
 from components.pages.generation.why import reasons
-from components.writing import FIELDS, OPENS, Continued, line_of, no_blank
+from components.writing import FIELDS, OPENS, line_of, no_blank
 from model.config import Decoder, Encoder
 
 
@@ -35,9 +35,8 @@ def stage(session: Session) -> None:
         st.rerun()
     now = line.moment()
     played(session, line, now)
-    if isinstance(line, Continued):
-        swaps(session, line, now)
-        beside(session, line)
+    swaps(session, line, now)
+    beside(session, line)
     left, right = st.columns([17, 10], gap="medium")
     with left:
         next_token(session, line, now)

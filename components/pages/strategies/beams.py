@@ -18,7 +18,7 @@ from components.canvas.plate import visible
 from components.controls import prompt
 from components.page import Session, block, exhibit
 from components.pages.strategies.onward import door, spoken, tries, written
-from model.generation import Beams, BeamStep, Chosen, Sample, Text, beam_search, generate
+from model.generation import HALTS, Beams, BeamStep, Chosen, Halt, Sample, Text, beam_search, generate
 from model.text.reference import translation
 
 WIDTH = state.integer("b.width", 4, 1, 8)
@@ -27,7 +27,8 @@ TOKENS = state.integer("b.tokens", 16, 1, 32)
 STOP = state.flag("b.stop", True)
 SEED = state.integer("b.seed", 0, 0, 9_999)
 LIT = state.integer("b.lit", 0, 0, 9)
-FIELDS = (WIDTH, PENALTY, TOKENS, STOP, SEED, LIT)
+HALT: state.Field[Halt] = state.option("b.halt", HALTS[0], HALTS)
+FIELDS = (WIDTH, PENALTY, TOKENS, STOP, SEED, LIT, HALT)
 TRIED = ("Repeat: pesiné", "De", "The jar is", "Ana lost")
 TRIED_SOURCES = ("the red keys are in the garden", "Feche: { [ ( ( ) ) ] [ ] } { { } { } } ( ).")
 """Texts on which a search finds what greedy decoding does not, or where the two nearly part."""
@@ -57,8 +58,6 @@ class Found:
 def section(session: Session) -> None:
     """The controls and what they find."""
     st.markdown(session.words("strategies.beams.lead"))
-    if session.specimen.loaded.tokenizer is not None:
-        tries(session, "beams", TRIED_SOURCES if session.prompt.source else TRIED)
     _controls(session)
     found = _found(session)
     rows = _rows(session, found)
@@ -82,16 +81,22 @@ def section(session: Session) -> None:
     with st.container(horizontal=True):
         door(session, "beams", rows[scene.chosen].text.ids)
         st.button(session.words("strategies.beams.again"), on_click=lambda: state.put(SEED, (state.get(SEED) + 1) % 10_000), key="beams-draw")
+    if session.specimen.loaded.tokenizer is not None:
+        tries(session, "beams", TRIED_SOURCES if session.prompt.source else TRIED)
 
 
 def _controls(session: Session) -> None:
     words, anew = session.words, partial(state.reset, LIT)
     with st.container(key="beams-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
-        st.slider(words("strategies.beams.width"), 1, 8, width=220, help=words("strategies.beams.width_help"), **state.bind(WIDTH, then=anew))
-        st.slider(words("strategies.beams.tokens"), 1, 32, width=220, **state.bind(TOKENS, then=anew))
+        st.slider(words("strategies.beams.width"), 1, 8, width=170, help=words("strategies.beams.width_help"), **state.bind(WIDTH, then=anew))
+        st.slider(words("strategies.beams.tokens"), 1, 32, width=170, **state.bind(TOKENS, then=anew))
         help = words("strategies.beams.penalty_help")
-        st.slider(words("strategies.beams.penalty"), -1.0, 2.0, step=0.1, width=220, format="localized", help=help, **state.bind(PENALTY, then=anew))
+        st.slider(words("strategies.beams.penalty"), -1.0, 2.0, step=0.1, width=170, format="localized", help=help, **state.bind(PENALTY, then=anew))
         st.toggle(words(f"strategies.stop.{'source' if session.prompt.source else 'document'}"), **state.bind(STOP, then=anew))
+        if state.get(STOP):
+            named = lambda halt: words(f"strategies.beams.halt.{halt}")  # noqa: E731
+            help = words("strategies.beams.halt.help")
+            st.selectbox(words("strategies.beams.halt.label"), HALTS, format_func=named, width=230, help=help, **state.bind(HALT, then=anew))
 
 
 # ---------------------------------------------------------------- what is found
@@ -99,7 +104,7 @@ def _controls(session: Session) -> None:
 
 def _how(session: Session) -> Beams:
     stop = session.specimen.loaded.marks.stop if state.get(STOP) else None
-    return Beams(width=state.get(WIDTH), tokens=state.get(TOKENS), length_penalty=state.get(PENALTY), stop=stop)
+    return Beams(width=state.get(WIDTH), tokens=state.get(TOKENS), length_penalty=state.get(PENALTY), stop=stop, halt=state.get(HALT))
 
 
 def _found(session: Session) -> Found:

@@ -29,11 +29,14 @@ LENGTH = state.integer("b.length", 24, 4, 64)
 HEAT = state.number("b.heat", 0.8, 0.0, 2.0)
 TOP_K = state.integer("b.top", 0, 0, 100)
 TOP_P = state.number("b.p", 1.0, 0.05, 1.0)
+MIN_P = state.number("b.min", 0.0, 0.0, 0.5)
+SURE = state.number("b.sure", 0.0, 0.0, 0.95)
+"""How probable the draft's likeliest token must be for it to propose at all."""
 DICE = state.integer("b.dice", 0, 0, 9_999)
 HELPER = state.text("b.draft", "", 80)
 STAGE = state.integer("b.stage", 3, 0, 400)
 TRIED = state.flag("b.try", False)
-FIELDS = (AHEAD, LENGTH, HEAT, TOP_K, TOP_P, DICE, HELPER, STAGE, TRIED)
+FIELDS = (AHEAD, LENGTH, HEAT, TOP_K, TOP_P, MIN_P, SURE, DICE, HELPER, STAGE, TRIED)
 TIMES, LAPS = 2_000, 5
 ITSELF = "itself"
 
@@ -45,6 +48,7 @@ class Told:
     draft: Specimen
     choose: Choose
     ahead: int
+    sure: float
     tokens: int
     rounds: tuple[Round, ...]
 
@@ -83,16 +87,18 @@ def _controls(session: Session, found: Sequence[Specimen]) -> None:
 
     def slider(name: str, field: Field[Any], low: float, high: float, step: float) -> None:
         label, help = (words(f"strategies.drafts.{name}{end}") for end in ("", "_help"))
-        st.slider(label, low, high, step=step, width=150, format="localized", help=help, **state.bind(field))
+        st.slider(label, low, high, step=step, width=120, format="localized", help=help, **state.bind(field))
 
-    with st.container(key="drafts-controls", horizontal=True, gap="medium", vertical_alignment="bottom"):
+    with st.container(key="drafts-controls", horizontal=True, gap="small", vertical_alignment="bottom"):
         names = {own.id: words("strategies.drafts.itself") if own is session.specimen else own.name for own in found}
         helper = {"help": words("strategies.drafts.helper_help"), **state.bind(HELPER, shown=_draft(found).id)}
         st.selectbox(words("strategies.drafts.helper"), [*names], format_func=names.__getitem__, width=200, **helper)
         slider("ahead", AHEAD, 1, 8, 1)
+        slider("sure", SURE, 0.0, 0.95, 0.05)
         slider("heat", HEAT, 0.0, 2.0, 0.05)
         slider("k", TOP_K, 0, 100, 1)
         slider("p", TOP_P, 0.05, 1.0, 0.05)
+        slider("min", MIN_P, 0.0, 0.5, 0.01)
         slider("length", LENGTH, 4, 64, 1)
 
 
@@ -106,22 +112,24 @@ def _draft(found: Sequence[Specimen]) -> Specimen:
 
 def _choose() -> Choose:
     heat = state.get(HEAT)
-    return Greedy() if heat == 0 else Sample(temperature=heat, top_k=state.get(TOP_K), top_p=state.get(TOP_P), seed=state.get(DICE))
+    cuts = {"top_k": state.get(TOP_K), "top_p": state.get(TOP_P), "min_p": state.get(MIN_P)}
+    return Greedy() if heat == 0 else Sample(temperature=heat, **cuts, seed=state.get(DICE))
 
 
 def _found(session: Session, found: Sequence[Specimen]) -> Told:
     specimen, given, source = session.specimen, session.prompt.given, session.prompt.source_ids
-    draft, choose, ahead, tokens = _draft(found), _choose(), state.get(AHEAD), state.get(LENGTH)
+    draft, choose, ahead, sure, tokens = _draft(found), _choose(), state.get(AHEAD), state.get(SURE), state.get(LENGTH)
     stop = specimen.loaded.marks.stop if source else None
     model, helper = specimen.loaded.model, draft.loaded.model
-    make = lambda: tuple(speculate(model, helper, given, choose, ahead=ahead, tokens=tokens, stop=stop, source=source or None))  # noqa: E731
-    rounds = compute.decoded("drafts", specimen, draft.id, given, source, choose, ahead, tokens, make=make)
-    return Told(draft, choose, ahead, tokens, rounds)
+    how = {"ahead": ahead, "sure": sure, "tokens": tokens, "stop": stop, "source": source or None}
+    make = lambda: tuple(speculate(model, helper, given, choose, **how))  # noqa: E731
+    rounds = compute.decoded("drafts", specimen, draft.id, given, source, choose, ahead, sure, tokens, make=make)
+    return Told(draft, choose, ahead, sure, tokens, rounds)
 
 
 def _story(session: Session, told: Told) -> None:
     shown = session.prompt.pieces[: len(session.prompt.given)]
-    read = repr((session.prompt.given, session.prompt.source_ids, told.choose, told.ahead, told.tokens)).encode()
+    read = repr((session.prompt.given, session.prompt.source_ids, told.choose, told.ahead, told.sure, told.tokens)).encode()
     scene = Scene(
         revision=f"{session.specimen.id}.{told.draft.id}.{zlib.crc32(read):08x}.{session.words.language}",
         before=shown,
@@ -183,7 +191,7 @@ def _recipe(session: Session, told: Told):
     else:
         return None
     stop = session.specimen.loaded.marks.stop if session.prompt.source else None
-    how = {"choose": told.choose, "ahead": told.ahead, "tokens": told.tokens, "stop": stop}
+    how = {"choose": told.choose, "ahead": told.ahead, "sure": told.sure, "tokens": told.tokens, "stop": stop}
     return lambda: AGAIN.format(helper=helper, given=list(session.prompt.given), **how)
 
 
@@ -194,7 +202,7 @@ from model.checkpoints import DRAFT, load
 from model.generation import Greedy, Sample, speculate
 
 draft = {helper}
-rounds = list(speculate(model, draft, {given}, {choose}, ahead={ahead}, tokens={tokens}, stop={stop}, source=source or None))
+rounds = list(speculate(model, draft, {given}, {choose}, ahead={ahead}, sure={sure}, tokens={tokens}, stop={stop}, source=source or None))
 verdicts = [(round.number + 1, verdict) for round in rounds for verdict in round.verdicts]
 judged = [(number, one.draft.id, one.draft.q[one.draft.id], one.p[one.draft.id], one.die, one.accepted) for number, one in verdicts]
 numbers = dict(zip(("round", "id", "q", "p", "die", "accepted"), np.array(judged, float).reshape(-1, 6).T, strict=True))
@@ -251,11 +259,12 @@ def _timed(session: Session, told: Told) -> None:
     """Both ways in turns, when the reader asks."""
     words = session.words
     st.subheader(words("strategies.drafts.clocks"))
-    key = (session.specimen.id, told.draft.id, session.prompt.given, session.prompt.source_ids, told.choose, told.ahead, told.tokens)
+    key = (session.specimen.id, told.draft.id, session.prompt.given, session.prompt.source_ids, told.choose, told.ahead, told.sure, told.tokens)
     kept: dict[Any, Duel] = state.remember("drafts.duels", dict)
     if st.button(words("strategies.drafts.time"), key="drafts-time"):
         model, helper, source = session.specimen.loaded.model, told.draft.loaded.model, session.prompt.source_ids or None
-        kept[key] = duel(model, helper, session.prompt.given, told.choose, ahead=told.ahead, tokens=told.tokens, source=source, laps=LAPS)
+        how = {"ahead": told.ahead, "sure": told.sure, "tokens": told.tokens, "source": source}
+        kept[key] = duel(model, helper, session.prompt.given, told.choose, **how, laps=LAPS)
     if key not in kept:
         st.caption(words("strategies.drafts.untimed"))
         return

@@ -77,10 +77,10 @@ def _acts(session: Session, now: Grown) -> None:
         st.button(words("tree.acts.ripen"), key="tree-ripen", type="primary", disabled=full, on_click=growing.ripen, args=(now.root,))
         if st.button(words("tree.acts.write"), key="tree-write", disabled=not chosen.path):
             _write_on(session, now)
-        if not isinstance(now.asked, Filled):
-            kept = any(branches.begins(each.ids, chosen.path) for each in branches.of(branches.owner(session)))
-            label = words("tree.acts.kept" if kept and chosen.path else "tree.acts.keep")
-            _button(label, "keep", partial(_keep, session, chosen.path), disabled=kept or not chosen.path)
+        trail = _trail(session, now)
+        kept = any(branches.begins(each.ids, trail) for each in branches.of(branches.owner(session)))
+        label = words("tree.acts.kept" if kept and trail else "tree.acts.keep")
+        _button(label, "keep", partial(branches.keep, branches.owner(session), trail), disabled=kept or not trail)
         _button(words("tree.acts.restart"), "restart", growing.restart, disabled=not state.get(FLIPS) and not state.get(AT))
         if chosen.depth == 1:
             arithmetic.door(session, f"logits[{telling.asked_at(session, chosen)},{chosen.path[0]}]", "tree")
@@ -90,8 +90,12 @@ def _button(label: str, key: str, act: Callable[[], None], *, disabled: bool = F
     st.button(label, key=f"tree-{key}", disabled=disabled, on_click=act)
 
 
-def _keep(session: Session, path: tuple[int, ...]) -> None:
-    branches.keep(branches.owner(session), path)
+def _trail(session: Session, now: Grown) -> tuple[int, ...]:
+    """The chosen path as a branch keeps it: its tokens, or each with the blank it fills."""
+    path = now.chosen.path
+    if not isinstance(now.asked, Filled):
+        return path
+    return tuple(place * session.specimen.config.vocabulary + id for place, id in zip(now.asked.places(path), path, strict=True))
 
 
 def _write_on(session: Session, now: Grown) -> None:
