@@ -78,7 +78,7 @@ def section(session: Session) -> None:
         lambda: _table(session, found),
         lambda: _again(session, found.how),
     )
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         door(session, "beams", rows[scene.chosen].text.ids)
         st.button(session.words("strategies.beams.again"), on_click=lambda: state.put(SEED, (state.get(SEED) + 1) % 10_000), key="beams-draw")
     if session.specimen.loaded.tokenizer is not None:

@@ -68,7 +68,8 @@ def section(session: Session) -> None:
     )
     drawn = lambda: contrast(words, "contrast", scene, lambda step: state.put(AT, step + 1))  # noqa: E731
     exhibit(session, "contrast", drawn, _told(session, pair), lambda: _table(session, pair), lambda: _again(session, pair.how))
-    door(session, "contrast", pair.ids)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        door(session, "contrast", pair.ids)
 
 
 def _opened(pair: Pair) -> int:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from components import state
 from components.canvas.plate import visible
-from components.controls import prompt
+from components.controls import arithmetic, prompt
 from components.page import Session
 from components.writing import AT, COUNT, LONGEST, PICKS, STOP, TEMPERATURE
 
@@ -38,7 +38,8 @@ def tries(session: Session, key: str, texts: Sequence[str]) -> None:
 
 
 def door(session: Session, key: str, ids: Sequence[int]) -> None:
-    """A button that goes on with a text on the generation page, where every token of it can be looked at."""
+    """A button that goes on with a text on the generation page, where every token of it can be looked at; and the arithmetic of the logit
+    that its first token came from, which is a number of the text as it was given."""
     if st.button(session.words("strategies.onward"), key=f"onward-{key}", width="content"):
         state.put(PICKS, tuple(enumerate(ids[:LONGEST])))
         state.put(COUNT, len(ids))
@@ -47,3 +48,5 @@ def door(session: Session, key: str, ids: Sequence[int]) -> None:
         state.reset(TEMPERATURE)
         state.forget("generation.line")
         st.switch_page(session.pages["generation"])
+    if ids:
+        arithmetic.door(session, f"logits[{len(session.prompt.given) - 1},{ids[0]}]", key)
