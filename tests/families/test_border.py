@@ -6,7 +6,9 @@ import json
 import pickle
 from argparse import Namespace
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -27,9 +29,9 @@ from tests.families.test_parity_stacks import ALONE, BOTH, built
 transformers = pytest.importorskip("transformers")
 
 DESCRIBED = BOTH | ALONE | CASES
-FIRST: dict[str, dict[str, Any]] = {}
-for described in DESCRIBED.values():
-    FIRST.setdefault(described["model_type"], described)
+FIRST: dict[str, str] = {}
+for name, described in DESCRIBED.items():
+    FIRST.setdefault(described["model_type"], name)
 
 
 def made(given: dict[str, Any]) -> Any:
@@ -39,10 +41,21 @@ def made(given: dict[str, Any]) -> Any:
     return built(given)
 
 
-def kept(given: dict[str, Any], folder: Path) -> Path:
-    peer = made(given)
+@cache
+def files(name: str) -> dict[str, bytes]:
+    """What the described peer, redrawn, is saved as: the bytes of each file by its name."""
+    peer = made(DESCRIBED[name])
     redraw(peer, torch.Generator().manual_seed(1))
-    peer.save_pretrained(folder)
+    with TemporaryDirectory() as folder:
+        peer.save_pretrained(folder)
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+
+
+def kept(name: str, folder: Path) -> Path:
+    """A folder of its own with those files, to damage."""
+    folder.mkdir(exist_ok=True)
+    for file, content in files(name).items():
+        (folder / file).write_bytes(content)
     return folder
 
 
@@ -135,12 +148,12 @@ def test_an_absurdly_large_one_is_refused_with_both_figures(folder: Path, monkey
 
 def test_a_text_whose_angles_alone_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
     for name, kept_at in (("original, swish", tmp_path / "sines"), ("llama, 6 heads", tmp_path / "turns")):
-        told = refusal(setting(kept((BOTH | CASES)[name], kept_at), max_position_embeddings=10**11))
+        told = refusal(setting(kept(name, kept_at), max_position_embeddings=10**11))
         assert "for texts of 100,000,000,000 tokens needs" in told
 
 
 def test_layers_without_end_are_refused_though_they_share_their_weights(tmp_path: Path) -> None:
-    assert "1000000000 layers is deeper than the 10000" in refusal(setting(kept(ALONE["albert"], tmp_path), num_hidden_layers=10**9))
+    assert "1000000000 layers is deeper than the 10000" in refusal(setting(kept("albert", tmp_path), num_hidden_layers=10**9))
 
 
 def test_a_description_with_nothing_in_it_is_refused_by_the_first_setting_missed(folder: Path) -> None:
@@ -153,7 +166,7 @@ def test_a_description_with_nothing_in_it_is_refused_by_the_first_setting_missed
 
 
 def test_berts_first_spelling_and_its_other_heads_are_read(tmp_path: Path) -> None:
-    folder = kept(ALONE["bert"], tmp_path)
+    folder = kept("bert", tmp_path)
     whole = load(folder).model.state_dict()
     old = (("LayerNorm.weight", "LayerNorm.gamma"), ("LayerNorm.bias", "LayerNorm.beta"))
 
@@ -175,7 +188,7 @@ def test_berts_first_spelling_and_its_other_heads_are_read(tmp_path: Path) -> No
 
 
 def test_a_translator_without_a_bias_has_none_and_the_report_says_so(tmp_path: Path) -> None:
-    folder = arrays(kept(BOTH["original, swish"], tmp_path), lambda stored: {k: v for k, v in stored.items() if k != "final_logits_bias"})
+    folder = arrays(kept("original, swish", tmp_path), lambda stored: {k: v for k, v in stored.items() if k != "final_logits_bias"})
     loaded = load(folder)
     assert loaded.report.missing == ("head.bias",)
     assert not loaded.model.get_parameter("head.bias").any()
@@ -189,7 +202,7 @@ COPIES = {"original, swish": "model.shared.weight", "t5": "shared.weight"}
 def test_copies_of_the_embedding_are_told_as_tied(name: str, original: str, tmp_path: Path) -> None:
     prefix = original.removesuffix("shared.weight")
     copies = [f"{prefix}{stack}.embed_tokens.weight" for stack in ("encoder", "decoder")]
-    folder = arrays(kept(BOTH[name], tmp_path), lambda stored: stored | {copy: stored[original].clone() for copy in copies})
+    folder = arrays(kept(name, tmp_path), lambda stored: stored | {copy: stored[original].clone() for copy in copies})
     report = load(folder).report
     assert report.tied == (("lm_head.weight", original), *((copy, original) for copy in copies))
     assert report.skipped == ()
@@ -198,23 +211,23 @@ def test_copies_of_the_embedding_are_told_as_tied(name: str, original: str, tmp_
 @pytest.mark.parametrize(("name", "original"), COPIES.items())
 def test_embeddings_that_differ_are_refused(name: str, original: str, tmp_path: Path) -> None:
     copy = original.replace("shared", "encoder.embed_tokens")
-    folder = arrays(kept(BOTH[name], tmp_path), lambda stored: stored | {copy: stored[original] + 1})
+    folder = arrays(kept(name, tmp_path), lambda stored: stored | {copy: stored[original] + 1})
     assert "encoder.embed_tokens.weight repeats shared.weight, but their numbers differ" in refusal(folder)
 
 
 def test_a_t5_that_shrinks_what_its_output_reads_cannot_have_one_of_its_own(tmp_path: Path) -> None:
-    folder = arrays(kept(BOTH["t5"], tmp_path), lambda stored: stored | {"lm_head.weight": stored["shared.weight"] + 1})
+    folder = arrays(kept("t5", tmp_path), lambda stored: stored | {"lm_head.weight": stored["shared.weight"] + 1})
     assert "lm_head.weight repeats shared.weight" in refusal(folder)
 
 
 def test_the_first_t5_files_keep_a_table_that_nothing_reads(tmp_path: Path) -> None:
     name = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
-    folder = arrays(kept(BOTH["t5"], tmp_path), lambda stored: stored | {name: torch.ones(8, 5)})
+    folder = arrays(kept("t5", tmp_path), lambda stored: stored | {name: torch.ones(8, 5)})
     assert load(folder).report.skipped == (name,)
 
 
 def test_t5_1_1_is_read_as_it_was_first_described(tmp_path: Path) -> None:
-    folder = kept(BOTH["t5 1.1"], tmp_path)
+    folder = kept("t5 1.1", tmp_path)
     now = load(folder).model
     first = load(setting(folder, tie_word_embeddings=False, scale_decoder_outputs=None)).model
     assert now.config == first.config
@@ -230,7 +243,7 @@ def test_a_published_tokenizer_comes_along(tmp_path: Path) -> None:
     library = tokenizers.Tokenizer(tokenizers.models.WordPiece({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     library.pre_tokenizer, library.decoder = tokenizers.pre_tokenizers.BertPreTokenizer(), tokenizers.decoders.WordPiece()
     library.add_special_tokens(words[:5])
-    folder = kept(ALONE["bert"], tmp_path)
+    folder = kept("bert", tmp_path)
     library.save(str(folder / "tokenizer.json"))
     loaded = load(folder)
     assert loaded.model.config.form == Encoder()

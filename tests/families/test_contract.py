@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, get_type_hints
 from zlib import crc32
 
@@ -106,10 +107,15 @@ class TestContract:
 
 def built(config: Config) -> Transformer:
     """The model with every weight, norms and biases too, drawn for its name: configurations that share one have the same."""
-    model = Transformer(config).double().eval()
-    for name, weight in model.named_parameters():
-        weight.data.normal_(0, 0.3, generator=torch.Generator().manual_seed(crc32(name.encode())))
-    return model
+    with torch.device("meta"):
+        model = Transformer(config)
+    model.load_state_dict({name: drawn(name, weight.shape) for name, weight in model.named_parameters()}, assign=True)
+    return model.eval()
+
+
+@cache
+def drawn(name: str, shape: torch.Size) -> Tensor:
+    return torch.empty(shape, dtype=torch.float64).normal_(0, 0.3, generator=torch.Generator().manual_seed(crc32(name.encode())))
 
 
 def some_ids(batch: int = 2, length: int = LENGTH, seed: int = 2) -> Tensor:
