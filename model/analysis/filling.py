@@ -118,8 +118,12 @@ def hits(model: Transformer, tokenizer: Tokenizer, asked: Sequence[Blank]) -> fl
 
 @torch.inference_mode()
 def forecasts(model: Transformer, tokenizer: Tokenizer, asked: Sequence[Blank]) -> Tensor:
-    """What the model expects at each blank: log-probabilities (blanks, vocabulary), one document a row, padding out of sight."""
-    return torch.cat([_forecast(model, tokenizer, asked[start : start + AT_ONCE]) for start in range(0, len(asked), AT_ONCE)])
+    """What the model expects at each blank: log-probabilities (blanks, vocabulary), one document a row, padding out of sight,
+    documents of a length together."""
+    order = sorted(range(len(asked)), key=lambda at: len(asked[at].ids))
+    by_length = [asked[at] for at in order]
+    read = torch.cat([_forecast(model, tokenizer, by_length[start : start + AT_ONCE]) for start in range(0, len(asked), AT_ONCE)])
+    return read[torch.tensor(order).argsort()]
 
 
 def _forecast(model: Transformer, tokenizer: Tokenizer, asked: Sequence[Blank]) -> Tensor:

@@ -48,8 +48,8 @@ def measure(model: Transformer, tokenizer: Tokenizer, *, count: int = 200, dials
 def accuracy(model: Transformer, tokenizer: Tokenizer, asked: Sequence[Probe]) -> float:
     """The share of probes whose greedy continuation is one of the answers. Feeding an answer and asking for the most likely token at
     each of its places is the same as decoding greedily, as far as being right goes; several answers are single tokens, so that any
-    may be fed."""
-    right = 0
+    may be fed. Those of a length are read together, so that little padding is."""
+    right, asked = 0, sorted(asked, key=lambda probe: len(probe.prompt))
     for start in range(0, len(asked), PROBES_AT_ONCE):
         right += _right(model, tokenizer, asked[start : start + PROBES_AT_ONCE])
     return right / len(asked)
