@@ -250,9 +250,8 @@ def _scores(where: Where, layer: int, batches: Mapping[Skill, Batch], seen: Mapp
 def attended(patterns: Tensor, links: Sequence[Sequence[Link]]) -> Tensor:
     """The mean, over all links of all texts, of the attention a query gives to its keys together: (N, H, T, S) and N lists to (H,)."""
     marks = patterns.new_zeros(len(links), *patterns.shape[2:])
-    for text, listed in enumerate(links):
-        for query, keys in listed:
-            marks[text, query, list(keys)] = 1
+    looked = [(text, query, key) for text, listed in enumerate(links) for query, keys in listed for key in keys]
+    marks[torch.tensor(looked).unbind(1)] = 1
     return torch.einsum("nhts,nts->h", patterns, marks) / sum(map(len, links))
 
 
