@@ -22,7 +22,7 @@ def test_a_step_computes_one_key_reads_the_others_and_its_numbers_are_the_models
     before, shown = painted(page, "cache-strips"), page.locator(".st-key-cache-strips")
     shown.get_by_role("button", name=ENGLISH("cache.view.step")).click()
     assert repainted(page, "cache-strips", before).endswith("/5")
-    given = ids_of("The sky is")
+    given = ids_of(ENGLISH("presets.open.text"))
     text = (*given, *(step.id for step in generate(model(), given, tokens=12)))
     found, length = cached(model(), text, len(given), 2, HERE), len(given) + 5
     expect(page.locator(".st-key-exhibit-stored .v-reading")).to_contain_text(f"{ENGLISH.number(found.ledgers[5].bytes, 0)} bytes")
