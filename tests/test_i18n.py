@@ -37,7 +37,8 @@ def test_languages_hold_the_same_keys() -> None:
 
 
 def test_languages_fill_the_same_placeholders() -> None:
-    different = {key for key, sentence in spoken("en").items() if placeholders(sentence) != placeholders(spoken("pt-BR")[key])}
+    english, portuguese = spoken("en"), spoken("pt-BR")
+    different = {key for key, sentence in english.items() if placeholders(sentence) != placeholders(portuguese[key])}
     assert not different
 
 

@@ -37,12 +37,30 @@ def model() -> Transformer:
     return Transformer(CONFIG, seed=1).eval()
 
 
-@pytest.mark.parametrize("specification", [*EXAMPLES, *(f"causal & {example}" for example in EXAMPLES), *EDGES, *PLANS])
+HARD = (*EXAMPLES, *(f"causal & {example}" for example in EXAMPLES), *EDGES)
+
+
 @torch.no_grad()
-def test_no_mask_makes_a_number_that_is_none_at_any_length(model: Transformer, specification: str) -> None:
+def test_no_mask_of_booleans_makes_a_number_that_is_none_at_any_length(model: Transformer) -> None:
+    """All of them in one pass a length, a row each."""
+    masks, ids = [parse(specification) for specification in HARD], (torch.arange(64) % 31).expand(len(HARD), -1)
+    for length in range(1, 65):
+        finite = model(ids[:, :length], mask=torch.stack([mask.build(length) for mask in masks])).isfinite().flatten(1).all(1)
+        assert finite.all(), (length, [specification for specification, fine in zip(HARD, finite, strict=True) if not fine])
+
+
+@pytest.mark.parametrize("specification", PLANS)
+@torch.no_grad()
+def test_no_plan_makes_a_number_that_is_none_at_any_length(model: Transformer, specification: str) -> None:
     plan, ids = parse_plan(specification), torch.arange(64)[None] % 31
     for length in range(1, 65):
-        assert model(ids[:, :length], mask=plan.build(2, 2, length)).isfinite().all()
+        assert model(ids[:, :length], mask=plan.build(2, 2, length)).isfinite().all(), length
+
+
+@pytest.mark.parametrize("specification", [*HARD, *PLANS])
+@torch.no_grad()
+def test_what_sees_nothing_gives_nothing_and_what_is_written_under_it_is_a_number(model: Transformer, specification: str) -> None:
+    plan, ids = parse_plan(specification), torch.arange(64)[None] % 31
     for length in (1, 2, 3, 64):
         trace = Tracer(model).trace(ids[0, :length], mask=plan.build(2, 2, length), keep=("*",), maps="all")
         for layer in range(2):

@@ -36,12 +36,14 @@ def apprentice() -> Transformer:
     """A model that has read a little: it knows some answers and not others."""
     torch.set_num_threads(1)
     model, rows = tiny(1), RowStream(TOKENIZER, 64, seed=1, dials=Dials(weights=(("fact", 3.0), ("sound", 1.0), ("counting", 1.0))))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=0.004)
-    for _ in range(600):
-        batch = rows.next(8)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=0.006, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    pace = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1, (step + 1) / 30, 3 * (1 - step / 500)))
+    for _ in range(500):
+        batch = rows.next(4)
         F.cross_entropy(model(batch[:, :-1]).flatten(0, 1), batch[:, 1:].flatten(), ignore_index=TOKENIZER.pad).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
+        pace.step()
         optimiser.zero_grad()
     return model
 

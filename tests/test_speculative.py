@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -29,8 +30,9 @@ SOURCE = (5, 9, 2, 30, 30, 1)
 MASKS = {"window": "causal & window(4)", "prefix": "causal | prefix(5)", "blind rows": "causal & pad_left(3)", "both ways": "bidirectional"}
 
 
+@cache
 def built(config: Config, seed: int = 0, scale: float = 0.3) -> Transformer:
-    """A model in float64, every weight redrawn; the larger the `scale`, the surer it is."""
+    """A model in float64, every weight redrawn; the larger the `scale`, the surer it is. The tests share it: none may change it."""
     model = Transformer(config, seed=seed).double().eval()
     dice = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -143,6 +145,12 @@ def draft() -> Loaded:
     return load(DRAFT)
 
 
+@cache
+def alone(model: Transformer, ids: tuple[int, ...], choose: Choose, tokens: int) -> list[int]:
+    """What a model writes by itself."""
+    return [step.id for step in generate(model, ids, choose, tokens=tokens)]
+
+
 TEXTS = ("O céu é", "Ana viu uma bola azul no parque.", "The key is in the", "zuteka", "( [ ( ) ] )")
 
 
@@ -151,9 +159,9 @@ def test_greedy_writes_what_the_embedded_model_writes_alone(target: Loaded, draf
     tokenizer = target.tokenizer
     assert tokenizer is not None
     for text in TEXTS:
-        ids = [tokenizer.begin, *tokenizer.ids(text)]
+        ids = (tokenizer.begin, *tokenizer.ids(text))
         rounds = list(speculate(target.model, draft.model, ids, ahead=ahead, tokens=24))
-        assert [id for round in rounds for id in round.ids] == [step.id for step in generate(target.model, ids, tokens=24)]
+        assert [id for round in rounds for id in round.ids] == alone(target.model, ids, Greedy(), 24)
         assert len(rounds) <= 24
         assert tally(rounds).tokens == 24
 
@@ -163,26 +171,25 @@ def test_greedy_writes_what_the_embedded_model_writes_alone(target: Loaded, draf
 def test_greedy_is_exact_whatever_the_draft(ahead: int, choose: Greedy) -> None:
     model = built(TINY)
     for number, helper in enumerate((model, built(SMALLER), built(TINY, seed=5), built(replace(SMALLER, context=9)))):
-        alone = [step.id for step in generate(model, PROMPT, choose, tokens=19)]
         rounds = list(speculate(model, helper, PROMPT, choose, ahead=ahead, tokens=19))
-        assert [id for round in rounds for id in round.ids] == alone
+        assert [id for round in rounds for id in round.ids] == alone(model, PROMPT, choose, 19)
         assert number or all(verdict.accepted for round in rounds for verdict in round.verdicts)
 
 
 def test_it_ends_where_the_target_ends_alone() -> None:
     model, helper = built(TINY), built(SMALLER)
-    alone = [step.id for step in generate(model, PROMPT, tokens=27)]
-    assert [id for round in speculate(model, helper, PROMPT, tokens=99) for id in round.ids] == alone
+    whole = alone(model, PROMPT, Greedy(), 27)
+    assert [id for round in speculate(model, helper, PROMPT, tokens=99) for id in round.ids] == whole
     for other in (helper, model):
-        rounds = list(speculate(model, other, PROMPT, ahead=3, tokens=27, stop=alone[9]))
-        assert [id for round in rounds for id in round.ids] == alone[: alone.index(alone[9]) + 1]
+        rounds = list(speculate(model, other, PROMPT, ahead=3, tokens=27, stop=whole[9]))
+        assert [id for round in rounds for id in round.ids] == whole[: whole.index(whole[9]) + 1]
 
 
 def test_a_translator_is_helped_by_a_smaller_one() -> None:
     model = built(replace(TINY, form=EncoderDecoder(encoder_layers=1)))
     helper = built(replace(SMALLER, form=EncoderDecoder(encoder_layers=1)))
-    alone = [step.id for step in generate(model, (1,), tokens=12, source=SOURCE)]
-    assert [id for round in speculate(model, helper, (1,), ahead=3, tokens=12, source=SOURCE) for id in round.ids] == alone
+    written = [step.id for step in generate(model, (1,), tokens=12, source=SOURCE)]
+    assert [id for round in speculate(model, helper, (1,), ahead=3, tokens=12, source=SOURCE) for id in round.ids] == written
 
 
 # ---------------------------------------------------------------- the same distribution where it is drawn

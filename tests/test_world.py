@@ -10,6 +10,7 @@ from itertools import islice, product
 import pytest
 
 from model.errors import Refusal
+from model.text import kinds
 from model.text.chance import Chance
 from model.text.kinds import KINDS
 from model.text.lexicon import NAMES, NOUNS, PLACES
@@ -33,7 +34,10 @@ def everything(kind: str) -> dict[str, list[float]]:
 
 
 @pytest.mark.parametrize("kind", ["fact", "sound", "counting", "biography", "job", "giving"])
-def test_all_texts_of_a_kind_add_up_to_one_and_each_is_written_one_way(kind: str) -> None:
+def test_all_texts_of_a_kind_add_up_to_one_and_each_is_written_one_way(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among six people: who they are, nobody's texts depend on, as long as their names differ."""
+    assert len({name.text for name in NAMES}) == len(NAMES)
+    monkeypatch.setattr(kinds, "NAMES", NAMES[:6])
     found = everything(kind)
     assert math.isclose(sum(map(sum, found.values())), 1.0, rel_tol=1e-9)
     assert all(len(ways) == 1 for ways in found.values())
