@@ -92,6 +92,15 @@ def test_one_mask_for_all_costs_what_it_saves_elsewhere(config: Config) -> None:
             assert read.cache_bytes[0] == (-1 if kept.cache_bytes is None else kept.cache_bytes)
 
 
+@pytest.mark.parametrize("specification", ["bidirectional", "wait(2)", "window(3) | prefix(1)", "wait(0) & pad_left(2)"])
+def test_across_the_costs_are_those_of_the_texts_own_lengths(specification: str) -> None:
+    read, mask = costs(parse_plan(specification), BOTH, CROSS, (1, 6, 12), (6, 9)), parse(specification)
+    for at, (targets, sources) in enumerate([(1, 2), (6, 9), (12, 18)]):
+        kept = saving(mask.across(targets, sources).numpy(), BOTH, CROSS)
+        assert (read.flops[at], read.all_flops[at], read.own_flops[at]) == (kept.flops, kept.all_flops, kept.own_flops)
+        assert read.cache_bytes[at] == kept.cache_bytes
+
+
 def test_times_are_of_a_pass_of_each_kind_and_say_which_blocks_were_computed(model: Transformer) -> None:
     read = times(model, parse_plan("causal & window(8)"), 1_000, seconds=0.01)
     assert (read.tokens, read.kept, read.blocks, read.laps) == (96, 3, 4, read.laps)

@@ -89,7 +89,7 @@ def test_a_lesson_at_rest_says_what_will_happen_and_run_says_what_did(opened: Ca
     app = opened(t_lesson=name, text="The sky is")
     assert not app.exception
     assert EN(f"training.{name}.before") in said(app)
-    assert EN("training.takes", seconds=app.number_input[0].value, seed=0) in said(app)
+    assert EN("training.takes", steps=EN.number(app.number_input[0].value), seed=0) in said(app)
     app.button(key="training-start").click().run()
     rested(app)
     assert not app.exception
@@ -118,9 +118,9 @@ def test_a_run_stopped_early_says_so_and_keeps_what_it_found(opened: Callable[..
 
 
 def test_a_link_replays_settings_and_shares_are_never_more_than_all(opened: Callable[..., AppTest]) -> None:
-    app = opened(t_lesson="blanks", t_rate="30", t_blank="60", t_random="35", t_span="2.5", t_b_seconds="7", t_seed="4")
+    app = opened(t_lesson="blanks", t_rate="30", t_blank="60", t_random="35", t_span="2.5", t_b_steps="140", t_seed="4")
     assert [slider.value for slider in app.slider] == [30, 60, 35, 2.5]
-    assert [box.value for box in app.number_input] == [7, 4]
+    assert [box.value for box in app.number_input] == [140, 4]
     app.slider(key="w:t.blank").set_value(90).run()
     assert [slider.value for slider in app.slider][1:3] == [90, 10]
     app.slider(key="w:t.random").set_value(50).run()

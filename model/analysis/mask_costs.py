@@ -100,23 +100,33 @@ class Costs:
         return np.where(self.own_held < 0, -1, 2 * NUMBER * self.size * self.own_held)
 
 
-def costs(plan: Plan, config: Config, where: Where | None = None, lengths: Sequence[int] = LENGTHS) -> Costs:
-    """Build the mask at every length and count; across, the source is as long as the target. Raises `Refusal` for a layer or head that is
-    not there."""
+def sources(where: Where, length: int, text: tuple[int, int] | None = None) -> int:
+    """How many tokens are asked where `length` ask: across as many more or fewer as in a `text` of so many targets and sources (both alike
+    unless told), elsewhere as many."""
+    targets, asked = text if text is not None and where.branch == "cross" else (1, 1)
+    return max(1, round(length * asked / targets))
+
+
+def costs(
+    plan: Plan, config: Config, where: Where | None = None, lengths: Sequence[int] = LENGTHS, text: tuple[int, int] | None = None
+) -> Costs:
+    """Build the mask at every length and count. Across, `lengths` are the target's, and the source has tokens in proportion, as in a `text`
+    of so many targets and sources. Raises `Refusal` for a layer or head that is not there."""
     where = where or Where(config.main)
     layers, heads, groups = config.depths[where.stack], config.attention.heads, config.attention.kv_heads
     plan.refuse_beyond(layers, heads)
     masks = [[plan.at(layer, head).mask for head in range(heads)] for layer in range(layers)]
     usual = [[own(config, where)] * heads] * layers
-    counted = [[_counted(found, groups, where, length) for found in (masks, usual)] for length in lengths]
+    asked = [sources(where, length, text) for length in lengths]
+    counted = [[_counted(found, groups, where, size) for found in (masks, usual)] for size in zip(lengths, asked, strict=True)]
     (pairs, held), (own_pairs, own_held) = np.array(counted, np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
     at = np.array(lengths, np.int64)
-    return Costs(at, pairs, own_pairs, layers * heads * at**2, held, own_held, config.attention.size, layers * heads)
+    return Costs(at, pairs, own_pairs, layers * heads * at * np.array(asked, np.int64), held, own_held, config.attention.size, layers * heads)
 
 
-def _counted(masks: Sequence[Sequence[Mask]], groups: int, where: Where, length: int) -> tuple[int, int]:
-    """The pairs that all heads keep at one length, and the keys that their key/value heads hold."""
-    allowed = {mask: built(mask, where, length, length) for mask in {mask for layer in masks for mask in layer}}
+def _counted(masks: Sequence[Sequence[Mask]], groups: int, where: Where, size: tuple[int, int]) -> tuple[int, int]:
+    """The pairs that all heads keep among so many queries and keys, and the keys that their key/value heads hold."""
+    allowed = {mask: built(mask, where, *size) for mask in {mask for layer in masks for mask in layer}}
     pairs = {mask: int(found.sum()) for mask, found in allowed.items()}
     sharing = [frozenset(layer[first : first + len(layer) // groups]) for layer in masks for first in range(0, len(layer), len(layer) // groups)]
     held = {together: _held(torch.stack([allowed[mask] for mask in together]).any(0), where) for together in set(sharing)}

@@ -19,6 +19,7 @@ from components.page import Session, block, exhibit
 from components.pages.masks.view import COUNTED, View
 from model.analysis import masking
 from model.analysis.mask_costs import Times, costs, times
+from model.analysis.places import CROSS
 
 LENGTHS = (1, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1_024)
 LINES = ("this", "own", "all")
@@ -111,12 +112,12 @@ def _lines(view: View, lengths: tuple[int, ...], what: str) -> dict[str, Integer
     """The curves by name, (N,) each; −1 where nothing can be counted."""
 
     def make() -> bytes:
-        found = costs(view.plan, view.specimen.config, view.where, lengths)
+        found = costs(view.plan, view.specimen.config, view.where, lengths, view.size)
         chosen = [getattr(found, field) if field else None for fields in FIELDS.values() for field in fields]
         chosen[FIELDS_AT["maps"] + 1] = 4 * found.own
         return np.stack([np.full(len(lengths), -1) if line is None else line for line in chosen]).astype(np.int64).tobytes()
 
-    raw = compute.packed("masks.costs", view.specimen.id, view.where, lengths, view.spec, make=make)
+    raw = compute.packed("masks.costs", view.specimen.id, view.where, lengths, view.size, view.spec, make=make)
     table = np.frombuffer(raw, np.int64).reshape(-1, len(lengths))
     first = FIELDS_AT[what]
     return {name: line for name, line in zip(LINES, table[first : first + 3], strict=True) if (line >= 0).any()}
@@ -138,7 +139,11 @@ def _told(view: View, lengths: tuple[int, ...], lines: dict[str, Integers], what
     this, own = (int(lines[name][-1]) for name in ("this", "own"))
     key = "same" if this == own else "less" if this < own else "more"
     values = {"length": words.number(last), "this": say(this), "own": say(own), "mask": view.own}
-    return words(f"masks.costs.{key}", **values, share=words.percent(this / max(own, 1)))
+    told = words(f"masks.costs.{key}", **values, share=words.percent(this / max(own, 1)))
+    if view.where != CROSS:
+        return told
+    targets, asked = view.size
+    return f"{told} {words('masks.costs.source', targets=words.number(targets), sources=words.number(asked))}"
 
 
 def _table(view: View, lengths: tuple[int, ...], lines: dict[str, Integers]) -> pd.DataFrame:
@@ -150,7 +155,7 @@ def _table(view: View, lengths: tuple[int, ...], lines: dict[str, Integers]) -> 
 def _again(view: View, lengths: tuple[int, ...], what: str) -> str:
     named = {name: field for name, field in zip(LINES, FIELDS[what], strict=True) if field}
     counted = ", ".join(f'"{name}": found.{field}' for name, field in named.items())
-    lines = f"found = costs(plan, model.config, {view.where}, {lengths})\nnumbers = {{{counted}}}"
+    lines = f"found = costs(plan, model.config, {view.where}, {lengths}, {view.size})\nnumbers = {{{counted}}}"
     return view.again(f"from model.analysis.mask_costs import costs\n\n{lines}")
 
 

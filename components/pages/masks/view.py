@@ -86,6 +86,11 @@ class View:
         return default, compute.traced(self.specimen, prompt.ids, self.spec, source=prompt.source_ids, where=self.where)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """How many tokens ask, and how many are asked."""
+        return self.desk.queries, self.desk.keys
+
+    @property
     def under(self) -> Under:
         """The mask as its arithmetic is asked for."""
         return Under(self.where.name, self.spec)

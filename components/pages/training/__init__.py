@@ -35,5 +35,5 @@ def _chosen(session: Session) -> None:
     stage(session, lesson, [studio(name) for name in LESSONS if name != lesson.name])
 
 
-FIELDS = tuple(field for lesson in LESSONS.values() for field in (*lesson.fields, lesson.seconds))
+FIELDS = tuple(field for lesson in LESSONS.values() for field in (*lesson.fields, lesson.steps))
 PAGE = Page("training", render, (CHOSEN, *FIELDS, SEED))

@@ -19,13 +19,13 @@ from components.lessons import Replied, Trial
 from components.page import Session, exhibit
 from components.pages.training import curves
 from components.pages.training.curves import Plot
-from components.pages.training.stage import SEED, Lesson, table
+from components.pages.training.stage import FEWEST, MOST, SEED, Lesson, table
 from components.runs import BOUNDARY
 from components.theme import PAIR
 from model.text.instructions import InstructionStream
 from model.text.tokenizer import BEGIN, Tokenizer
 
-SECONDS = state.integer("t.a.seconds", 12, 2, 60)
+STEPS = state.integer("t.a.steps", 800, FEWEST, MOST)
 SHOWN = 40
 """Tokens of a row whose loss mask is drawn."""
 
@@ -178,4 +178,4 @@ chosen = int((ids == 0).sum(1).argmax())
 numbers = {{"ids": ids[chosen].numpy(), "answer": answer[chosen].numpy()}}
 """
 
-LESSON = Lesson("answers", 2, SECONDS, (), _settings, _trials, _plot, _found, _pictures, _told)
+LESSON = Lesson("answers", 2, STEPS, (), _settings, _trials, _plot, _found, _pictures, _told)

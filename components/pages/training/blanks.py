@@ -20,11 +20,11 @@ from components.lessons import Guessed, Hidden, Trial, blank_words, hidden
 from components.page import Session, exhibit
 from components.pages.training import curves
 from components.pages.training.curves import Plot
-from components.pages.training.stage import SEED, Lesson, table
+from components.pages.training.stage import FEWEST, MOST, SEED, Lesson, table
 from components.theme import PAIR
 from model.training import Masked
 
-SECONDS = state.integer("t.b.seconds", 20, 2, 60)
+STEPS = state.integer("t.b.steps", 1_300, FEWEST, MOST)
 RATE = state.integer("t.rate", 15, 5, 60)
 BLANK = state.integer("t.blank", 80, 0, 100)
 RANDOM = state.integer("t.random", 10, 0, 100)
@@ -240,4 +240,4 @@ numbers = {{"truth": np.concatenate([row[0].numpy() for row in rows])}}
 numbers |= {{name: np.concatenate([pair[n][0].numpy() for pair in pairs]) for n, name in enumerate(("shown", "asked"))}}
 """
 
-LESSON = Lesson("blanks", 1, SECONDS, (RATE, BLANK, RANDOM, SPAN), _settings, _trials, _plot, _found, lambda session: None, _told)
+LESSON = Lesson("blanks", 1, STEPS, (RATE, BLANK, RANDOM, SPAN), _settings, _trials, _plot, _found, lambda session: None, _told)

@@ -12,7 +12,7 @@ import pandas as pd
 import streamlit as st
 
 from components import compute, state
-from components.canvas.losscurve import losscurve
+from components.canvas.losscurve import losscurve, round_up
 from components.controls import header
 from components.controls.brakes import brakes, progress
 from components.i18n import Words
@@ -26,10 +26,14 @@ from components.theme import PAIR
 from model.checkpoints import Loaded, Report
 from model.checkpoints.marks import ours
 from model.cost import parameters
-from model.training import Budget, Seconds, Step
+from model.training import Budget, Step, Steps
 
 PULSE = 0.5
 SEED = state.integer("t.seed", 0, 0, 99)
+FEWEST, MOST = 40, 2_000
+"""Steps of a lesson: counted, and not timed, so that a link replays on any machine what was seen on another."""
+USUAL = 15.0
+"""Seconds the axis shows before anything runs."""
 ROOMS: dict[bool, tuple[str, ...]] = {True: ("attention", "masks", "generation"), False: ("attention", "masks")}
 """The pages that a trained model can be taken to; one that writes to more of them."""
 
@@ -61,7 +65,7 @@ class Studio:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson: its name (its words are `training.{name}.…`), how long its runs take unless told, the settings beside seconds and seed, how
+    """A lesson: its name (its words are `training.{name}.…`), how many steps its runs take unless told, the settings beside steps and seed, how
     these are set, the trials that a press of the button begins, the curves of the trials so far, and what is drawn from them below.
 
     `pictures` draws what can be seen before any training; `found` what was found, from the trials given.
@@ -69,7 +73,7 @@ class Lesson:
 
     name: str
     runs: int
-    seconds: Field[int]
+    steps: Field[int]
     fields: tuple[Field[Any], ...]
     settings: Callable[[Words], None]
     trials: Callable[[Session, Budget, int], Sequence[Trial[Any]]]
@@ -85,7 +89,7 @@ class Lesson:
     def asked(self, session: Session) -> tuple[object, ...]:
         """The settings on the page now."""
         text = session.prompt.source.text if session.prompt.source else session.prompt.text
-        return (*(state.get(field) for field in (*self.fields, self.seconds, SEED)), text if self.name == "unmasked" else "")
+        return (*(state.get(field) for field in (*self.fields, self.steps, SEED)), text if self.name == "unmasked" else "")
 
 
 def studio(name: str) -> Studio:
@@ -127,16 +131,16 @@ def _controls(session: Session, lesson: Lesson, made: Studio, others: tuple[Stud
     with st.container(key="training-settings", gap="small"):
         lesson.settings(words)
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-            st.number_input(words("training.seconds"), 2, 60, step=1, width=130, **state.bind(lesson.seconds))
+            st.number_input(words("training.steps"), FEWEST, MOST, step=20, width=130, **state.bind(lesson.steps))
             st.number_input(words("training.seed"), 0, 99, step=1, width=110, **state.bind(SEED))
     label = words(f"training.{'again' if made.trials else 'start'}.{'one' if lesson.runs == 1 else 'many'}")
     if st.button(label, key="training-start", type="primary", width="stretch"):
         for other in others:
             other.desk.clear()
             other.trials = ()
-        made.start(lesson.trials(session, Seconds(length=float(state.get(lesson.seconds))), state.get(SEED)), lesson.asked(session))
+        made.start(lesson.trials(session, Steps(count=state.get(lesson.steps)), state.get(SEED)), lesson.asked(session))
         st.rerun()
-    st.html(f'<p class="v-promise">{html.escape(words("training.takes", seconds=state.get(lesson.seconds), seed=state.get(SEED)))}</p>')
+    st.html(f'<p class="v-promise">{html.escape(words("training.takes", steps=words.number(state.get(lesson.steps)), seed=state.get(SEED)))}</p>')
 
 
 def _picture(session: Session, lesson: Lesson, made: Studio) -> None:
@@ -145,7 +149,7 @@ def _picture(session: Session, lesson: Lesson, made: Studio) -> None:
     exhibit(
         session,
         "training-curve",
-        lambda: losscurve("training-curve", curves.chart(words, lesson.name, lesson.names(words), plot, _end(lesson, made))),
+        lambda: losscurve("training-curve", curves.chart(words, lesson.name, lesson.names(words), plot, _end(made))),
         _told(words, lesson, made),
         lambda: curves.numbers(words, lesson.names(words), plot),
     )
@@ -164,12 +168,9 @@ def _told(words: Words, lesson: Lesson, made: Studio) -> str:
     return " ".join([*early, lesson.told(words, made.trials)])
 
 
-def _end(lesson: Lesson, made: Studio) -> float:
-    """Where the axis of time ends: with the budget of what runs, or of what would."""
-    budgets = [trial.preset.recipe.budget for trial in made.trials]
-    lengths = [budget.length for budget in budgets if isinstance(budget, Seconds)]
-    reached = [trial.step.seconds for trial in made.trials if trial.step]
-    return max([*lengths, *reached], default=float(state.get(lesson.seconds)))
+def _end(made: Studio) -> float:
+    """Where the axis of time ends: where the pace so far leads, rounded up so that it moves seldom."""
+    return max((round_up(trial.step.seconds / max(trial.step.fraction, 0.01)) for trial in made.trials if trial.step), default=USUAL)
 
 
 def _doors(session: Session, lesson: Lesson, made: Studio) -> None:

@@ -19,14 +19,14 @@ from components.lessons import Peek, Trial
 from components.page import Session, exhibit
 from components.pages.training import curves
 from components.pages.training.curves import Plot
-from components.pages.training.stage import SEED, Lesson, table
+from components.pages.training.stage import FEWEST, MOST, SEED, Lesson, table
 from components.runs import floor
 from model.layers.masks import Bidirectional, Causal
 from model.text.tokenizer import BEGIN, Tokenizer
 from model.training import NextToken
 from model.training.objective import source
 
-SECONDS = state.integer("t.u.seconds", 12, 2, 60)
+STEPS = state.integer("t.u.steps", 320, FEWEST, MOST)
 SHOWN = 12
 """Tokens of a row whose masks are drawn."""
 
@@ -179,4 +179,4 @@ numbers = {{"ids": batch.ids[0, :{shown}].numpy(), "answers": batch.targets[0, :
 numbers |= {{"causal": Causal().build({shown}).numpy(), "open": Bidirectional().build({shown}).numpy()}}
 """
 
-LESSON = Lesson("unmasked", 2, SECONDS, (), _settings, _trials, _plot, _found, _pictures, _told)
+LESSON = Lesson("unmasked", 2, STEPS, (), _settings, _trials, _plot, _found, _pictures, _told)
