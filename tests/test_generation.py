@@ -37,6 +37,7 @@ from model.config import (
 from model.config import Decoder as Alone
 from model.errors import Refusal
 from model.generation import Decoder, Greedy, Picked, Sample, Writer, continuation, die, draw, generate, held, pick, softmax, stages
+from model.generation.choose import top_k
 from model.layers.attention import CrossAttention
 from model.layers.masks import Painted, parse
 from model.trace import Branch, Trace, Tracer
@@ -480,6 +481,18 @@ def test_a_step_thrown_again_by_itself_falls_the_same_way() -> None:
     for step in generate(model, PROMPT, choose, tokens=10):
         assert pick(step.logits, choose, step.history) == step.id
         assert step.stages[-1].after[step.id] > 0
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**66))
+def test_the_die_is_numpys_philox(seed: int, place: int) -> None:
+    assert die(seed, place) == (int(np.random.Philox(key=seed, counter=place).random_raw()) >> 11) * 2.0**-53
+
+
+@given(st.lists(st.sampled_from([-np.inf, 0.0, 0.5, 1.0, 2.0]), min_size=1, max_size=12), st.integers(1, 15))
+def test_of_equals_top_k_keeps_the_lowest_ids(values: list[float], k: int) -> None:
+    logits = np.array([*values, 3.0])
+    kept = sorted(np.flatnonzero(np.isfinite(logits)), key=lambda id: (-logits[id], id))[:k]
+    assert set(np.flatnonzero(np.isfinite(top_k(logits, k)))) == set(kept)
 
 
 def test_the_die_is_fixed_for_ever() -> None:

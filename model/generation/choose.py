@@ -18,6 +18,8 @@ from model.errors import Refusal
 from model.space import Interval
 
 Numbers = NDArray[np.float64]
+WORD = 2**64 - 1
+"""A word of 64 bits, all set."""
 SLIGHTEST, STRONGEST = 1e-6, 1e6
 """Between these a temperature or a penalty leaves logits that can still be counted with."""
 _BOUNDS = f"{SLIGHTEST:.6f} to {STRONGEST:.0f}"
@@ -109,14 +111,16 @@ def warm(logits: Numbers, temperature: float) -> Numbers:
 
 
 def top_k(logits: Numbers, k: int) -> Numbers:
-    """Keep the `k` most probable tokens (Fan et al. 2018, arXiv:1805.04833, section 5.4)."""
-    return _only(logits, order(logits)[:k])
+    """Keep the `k` most probable tokens (Fan et al. 2018, arXiv:1805.04833, section 5.4); of equals at the end, the lowest ids."""
+    place = max(len(logits) - k, 0)
+    kept = np.flatnonzero(logits >= np.partition(logits, place)[place])
+    return _only(logits, kept if len(kept) == k else order(logits)[:k])
 
 
 def top_p(logits: Numbers, p: float) -> Numbers:
     """Keep the fewest most probable tokens that together reach `p`: the nucleus (Holtzman et al. 2019, arXiv:1904.09751)."""
     ranked = order(logits)
-    reached = softmax(logits)[ranked].cumsum()
+    reached = softmax(logits[ranked]).cumsum()
     return _only(logits, ranked[: 1 + int(np.searchsorted(reached, p))])
 
 
@@ -177,6 +181,14 @@ def stages(logits: Sequence[float] | NDArray[np.floating], choose: Choose | Pick
     return [Stage(name, left, left := act(left)) for name, act in filters(choose, history)]
 
 
+def left(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequence[int] = ()) -> Numbers:
+    """What all filters of `choose` together leave of `logits` (V,)."""
+    through = np.asarray(logits, dtype=np.float64)
+    for _, act in filters(choose, history):
+        through = act(through)
+    return through
+
+
 def filters(choose: Choose | Picked, history: Sequence[int]) -> Iterator[tuple[str, Callable[[Numbers], Numbers]]]:
     """A chooser's filters by name, in the order they act; one whose setting changes nothing lets everything through."""
     match choose:
@@ -209,9 +221,9 @@ def pick(logits: NDArray[np.floating], choose: Choose | Picked, history: Sequenc
         case Greedy(repetition_penalty=1, frequency_penalty=0, presence_penalty=0):
             return int(logits.argmax())
         case Greedy():
-            return int(stages(logits, choose, history)[-1].left.argmax())
+            return int(left(logits, choose, history).argmax())
         case Sample(seed=seed):
-            return draw(softmax(stages(logits, choose, history)[-1].left), die(seed, len(history) if place is None else place))
+            return draw(softmax(left(logits, choose, history)), die(seed, len(history) if place is None else place))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,9 +277,15 @@ def drawn(probabilities: Numbers, dice: Numbers) -> NDArray[np.intp]:
 
 
 def die(seed: int, position: int) -> float:
-    """A number in [0, 1) for one position: Philox (Salmon et al. 2011) keyed by the seed and counted by the position,
-    so that any step can be thrown again without the ones before it."""
-    return (int(np.random.Philox(key=seed, counter=position).random_raw()) >> 11) * 2.0**-53
+    """A number in [0, 1) for one position: Philox 4×64 of ten rounds (Salmon et al. 2011) keyed by the seed and counted by the position, so
+    that any step can be thrown again without the ones before it. The first number of `numpy.random.Philox`, which takes longer to set up."""
+    a, b, c, d = ((position + 1) >> shift & WORD for shift in (0, 64, 128, 192))
+    key, other = seed & WORD, seed >> 64 & WORD
+    for _ in range(10):
+        first, second = 0xD2E7470EE14C6C93 * a, 0xCA5A826395121157 * c
+        a, b, c, d = second >> 64 ^ b ^ key, second & WORD, first >> 64 ^ d ^ other, first & WORD
+        key, other = key + 0x9E3779B97F4A7C15 & WORD, other + 0xBB67AE8584CAA73B & WORD
+    return (a >> 11) * 2.0**-53
 
 
 def softmax(logits: NDArray[np.floating]) -> Numbers:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from model.checkpoints import Loaded
 from model.errors import Refusal
-from model.generation.choose import Choose, Greedy, Numbers, Sample, die, draw, drawn, pick, softmax, stages
+from model.generation.choose import Choose, Greedy, Numbers, Sample, die, draw, drawn, left, pick, softmax
 from model.generation.decoder import Decoder, Reading
 from model.generation.steps import checked, refuse_damaged
 from model.transformer import Transformer
@@ -39,7 +39,7 @@ GREEDY = Greedy()
 def distribution(logits: NDArray[np.floating], choose: Choose, history: Sequence[int]) -> Numbers:
     """What `choose` draws from, (V,): the logits after all its filters; everything on one token where it is greedy."""
     if isinstance(choose, Sample):
-        return softmax(stages(logits, choose, history)[-1].left)
+        return softmax(left(logits, choose, history))
     certain = np.zeros(len(logits))
     certain[pick(logits, choose, history)] = 1.0
     return certain
