@@ -47,8 +47,8 @@ def grid(title: str, pieces: Sequence[str], allowed: NDArray[np.bool_], answers:
     heads = "".join(f'<th scope="col"><span>{html.escape(piece)}</span></th>' for piece in pieces)
     ahead = np.triu(np.ones_like(allowed), 1)
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(piece)}</th>{"".join(map(partial(_cell, said), *cells))}</tr>'
-        for piece, *cells in zip(pieces, allowed.tolist(), ahead.tolist(), answers.tolist(), strict=True)
+        f'<tr><th scope="row">{html.escape(piece)}</th>{"".join(map(partial(_cell, said), row, later, told))}</tr>'
+        for piece, row, later, told in zip(pieces, allowed.tolist(), ahead.tolist(), answers.tolist(), strict=True)
     )
     caption = f"<caption>{html.escape(title)} <small>{html.escape(said['way'])}</small></caption>"
     return f'<div class="v-plate v-sight"><table>{caption}<thead><tr><td></td>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
