@@ -28,7 +28,7 @@ def shown(ids: list[int]) -> list[str]:
 
 
 def test_stepping_to_the_end_writes_what_the_target_writes_alone(visit: Callable[..., Visit]) -> None:
-    given = {"b_way": "speculative", "b_heat": 0, "b_ahead": AHEAD, "b_length": TOKENS, "b_at": 0}
+    given = {"b_way": "speculative", "b_heat": 0, "b_ahead": AHEAD, "b_length": TOKENS, "b_stage": 0}
     page = visit(address("strategies", TEXT, **given), locale="en").page
     painted(page, "drafts")
     settled(page)
