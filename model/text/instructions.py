@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import chain, islice
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from model.errors import Refusal
+from model.text.stream import Stream
 from model.text.tokenizer import Tokenizer
 from model.text.world import Dials, Document, World
 
@@ -111,38 +111,19 @@ class InstructionRows:
     answer: Tensor
 
 
-class InstructionStream:
-    """Rows of whole instructions without end, none of them held out. The same seed, the same rows; `restore` writes them again."""
+class InstructionStream(Stream[Asked, InstructionRows]):
+    """Rows of whole instructions without end, none of them held out."""
 
     def __init__(self, tokenizer: Tokenizer, length: int, *, seed: int = 0, dials: Dials | None = None) -> None:
-        self.tokenizer, self.length, self.seed, self.dials = tokenizer, length, seed, dials or Dials()
-        asked(self.dials)
-        self._start()
+        self.seed, self.dials = seed, dials or Dials()
+        super().__init__(tokenizer, length)
 
-    @property
-    def pad(self) -> int:
-        return self.tokenizer.pad
-
-    def next(self, batch: int) -> InstructionRows:
-        """The next `batch` rows."""
-        self.dealt += batch
-        rows = [next(self._rows) for _ in range(batch)]
-        return InstructionRows(torch.tensor([row.ids for row in rows]), torch.tensor([row.answer for row in rows]))
-
-    def state(self) -> dict[str, Any]:
-        """How many rows were dealt."""
-        return {"rows": self.dealt}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Stand where `state` was taken."""
-        self._start()
-        self.dealt = int(state["rows"])
-        next(islice(self._rows, self.dealt, self.dealt), None)
-
-    def _start(self) -> None:
-        self.dealt = 0
+    def written(self) -> Iterator[Asked]:
         taught = (one for one in instructions(f"training {self.seed}", self.dials) if not one.held_out)
-        self._rows = pack((encode(self.tokenizer, one) for one in taught), self.tokenizer, self.length)
+        return pack((encode(self.tokenizer, one) for one in taught), self.tokenizer, self.length)
+
+    def laid(self, rows: list[Asked]) -> InstructionRows:
+        return InstructionRows(torch.tensor([row.ids for row in rows]), torch.tensor([row.answer for row in rows]))
 
 
 def pack(given: Iterator[Asked], tokenizer: Tokenizer, length: int) -> Iterator[Asked]:

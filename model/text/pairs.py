@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,6 +17,7 @@ from torch import Tensor
 from model.errors import Refusal
 from model.text.kinds import KINDS, Maker
 from model.text.lexicon import Language
+from model.text.stream import Stream
 from model.text.tokenizer import Tokenizer
 from model.text.world import Dials, World
 
@@ -103,6 +103,10 @@ def _different(pairs: Iterator[Pair]) -> Iterator[Pair]:
             yield pair
 
 
+Ids = tuple[list[int], list[int]]
+"""A pair as ids: source and target, without the begin token."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PairRows:
     """Pairs side by side in rows, all (rows, length) int64: what the encoder reads, what the decoder reads and what it should say, and
@@ -115,39 +119,19 @@ class PairRows:
     said: Tensor
 
 
-class PairStream:
-    """Rows of pairs without end, none of them held out. The same seed, the same rows; `restore` writes the pairs again."""
+class PairStream(Stream[list[Ids], PairRows]):
+    """Rows of pairs without end, none of them held out."""
 
     def __init__(self, tokenizer: Tokenizer, length: int, *, seed: int = 0, dials: Dials | None = None) -> None:
-        self.tokenizer, self.length, self.seed, self.dials = tokenizer, length, seed, dials
-        self._start()
+        self.seed, self.dials = seed, dials
+        super().__init__(tokenizer, length)
 
-    @property
-    def pad(self) -> int:
-        return self.tokenizer.pad
+    def written(self) -> Iterator[list[Ids]]:
+        taught = (pair for pair in Pairs(f"training {self.seed}", self.dials) if not pair.held_out)
+        return pack(taught, self.tokenizer, self.length)
 
-    def next(self, batch: int) -> PairRows:
-        """The next `batch` rows."""
-        self.dealt += batch
-        return table([next(self._rows) for _ in range(batch)], self.tokenizer, self.length)
-
-    def state(self) -> dict[str, Any]:
-        """How many rows were dealt."""
-        return {"rows": self.dealt}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Stand where `state` was taken."""
-        self._start()
-        self.dealt = int(state["rows"])
-        next(islice(self._rows, self.dealt, self.dealt), None)
-
-    def _start(self) -> None:
-        self.dealt = 0
-        self._rows = pack((pair for pair in Pairs(f"training {self.seed}", self.dials) if not pair.held_out), self.tokenizer, self.length)
-
-
-Ids = tuple[list[int], list[int]]
-"""A pair as ids: source and target, without the begin token."""
+    def laid(self, rows: list[list[Ids]]) -> PairRows:
+        return table(rows, self.tokenizer, self.length)
 
 
 def pack(pairs: Iterator[Pair], tokenizer: Tokenizer, length: int) -> Iterator[list[Ids]]:

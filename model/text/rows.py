@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from model.errors import Refusal
+from model.text.stream import Stream
 from model.text.tokenizer import Tokenizer
 from model.text.world import Dials, Document, World
 
@@ -49,41 +49,18 @@ def table(documents: Iterable[Document], tokenizer: Tokenizer, length: int) -> T
     return torch.from_numpy(np.array(list(pack(documents, tokenizer, length)), dtype=np.int64).reshape(-1, length + 1))
 
 
-class RowStream:
-    """Rows without end, from a world that may change its dials by the lesson. The same seed, the same rows.
-
-    `state()` is the number of rows dealt; `restore` writes the documents again, a few seconds for a hundred thousand of them,
-    and needs no file.
-    """
+class RowStream(Stream[list[int], Tensor]):
+    """Rows (batch, length + 1), int64, without end, from a world that may change its dials by the lesson."""
 
     def __init__(self, tokenizer: Tokenizer, length: int, *, seed: int = 0, dials: Dials | None = None, lessons: tuple[Lesson, ...] = ()) -> None:
-        self.tokenizer, self.length, self.seed = tokenizer, length, seed
-        self.dials, self.lessons = dials or Dials(), lessons
-        self._start()
+        self.seed, self.dials, self.lessons = seed, dials or Dials(), lessons
+        super().__init__(tokenizer, length)
 
-    @property
-    def pad(self) -> int:
-        return self.tokenizer.pad
+    def written(self) -> Iterator[list[int]]:
+        return pack(self._documents(), self.tokenizer, self.length)
 
-    def next(self, batch: int) -> Tensor:
-        """The next rows: (batch, length + 1), int64."""
-        self.dealt += batch
-        return torch.tensor([next(self._rows) for _ in range(batch)])
-
-    def state(self) -> dict[str, Any]:
-        """How many rows were dealt."""
-        return {"rows": self.dealt}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Stand where `state` was taken."""
-        self._start()
-        for _ in range(int(state["rows"])):
-            next(self._rows)
-        self.dealt = int(state["rows"])
-
-    def _start(self) -> None:
-        self.dealt = 0
-        self._rows = pack(self._documents(), self.tokenizer, self.length)
+    def laid(self, rows: list[list[int]]) -> Tensor:
+        return torch.tensor(rows)
 
     def _documents(self) -> Iterator[Document]:
         written = 0
