@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from model.analysis.masking import held
 from model.analysis.places import Where, built, named, own, sighted
 from model.config import Config
 from model.layers.frame import Watch
@@ -119,9 +120,9 @@ def costs(
     usual = [[own(config, where)] * heads] * layers
     asked = [sources(where, length, text) for length in lengths]
     counted = [[_counted(found, groups, where, size) for found in (masks, usual)] for size in zip(lengths, asked, strict=True)]
-    (pairs, held), (own_pairs, own_held) = np.array(counted, np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
+    (pairs, most), (own_pairs, own_most) = np.array(counted, np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
     at = np.array(lengths, np.int64)
-    return Costs(at, pairs, own_pairs, layers * heads * at * np.array(asked, np.int64), held, own_held, config.attention.size, layers * heads)
+    return Costs(at, pairs, own_pairs, layers * heads * at * np.array(asked, np.int64), most, own_most, config.attention.size, layers * heads)
 
 
 def _counted(masks: Sequence[Sequence[Mask]], groups: int, where: Where, size: tuple[int, int]) -> tuple[int, int]:
@@ -129,22 +130,9 @@ def _counted(masks: Sequence[Sequence[Mask]], groups: int, where: Where, size: t
     allowed = {mask: built(mask, where, *size) for mask in {mask for layer in masks for mask in layer}}
     pairs = {mask: int(found.sum()) for mask, found in allowed.items()}
     sharing = [frozenset(layer[first : first + len(layer) // groups]) for layer in masks for first in range(0, len(layer), len(layer) // groups)]
-    held = {together: _held(torch.stack([allowed[mask] for mask in together]).any(0), where) for together in set(sharing)}
-    ahead = any(count < 0 for count in held.values())
-    return sum(pairs[mask] for layer in masks for mask in layer), -1 if ahead else sum(held[together] for together in sharing)
-
-
-def _held(allowed: Tensor, where: Where) -> int:
-    """The most keys alive at once: each lives from its own step to the last query that looks at it. Across, all that are looked at."""
-    looked = allowed.any(0)
-    if where.branch == "cross":
-        return int(looked.sum())
-    if where.stack == "encoder" or bool(allowed.triu(1).any()):
-        return -1
-    length, born = len(allowed), looked.nonzero().flatten()
-    last = (length - 1 - allowed.flip(0).int().argmax(0))[born]
-    change = torch.bincount(born, minlength=length + 1) - torch.bincount(last + 1, minlength=length + 1)
-    return int(change.cumsum(0).max())
+    most = {together: held(torch.stack([allowed[mask] for mask in together]).any(0).numpy(), where) for together in set(sharing)}
+    counts = [count for together in sharing if (count := most[together]) is not None]
+    return sum(pairs[mask] for layer in masks for mask in layer), sum(counts) if len(counts) == len(sharing) else -1
 
 
 # ---------------------------------------------------------------- measured

@@ -83,15 +83,19 @@ def saving(allowed: Booleans, config: Config, where: Where | None = None) -> Sav
         future=future,
         flops=each * pairs * depth,
         all_flops=each * queries * keys * depth,
-        held=int(allowed.any(0).sum()) if where.branch == "cross" else None if future or where.stack == "encoder" else _held(allowed),
+        held=held(allowed, where),
         cache_bytes_per_key=4 * 2 * config.attention.kv_heads * config.attention.size * depth,
     )
 
 
-def _held(allowed: Booleans) -> int:
-    """A key lives from its own step to the last query that looks at it; the most that live at once."""
-    length = len(allowed)
-    looked = allowed.any(0)
+def held(allowed: Booleans, where: Where) -> int | None:
+    """The most keys that a KV cache must hold at any moment under a mask (T, S), each from its own step to the last query that looks at it;
+    across, all that are looked at. `None` for an encoder, and where some query looks ahead."""
+    length, looked = len(allowed), allowed.any(0)
+    if where.branch == "cross":
+        return int(looked.sum())
+    if where.stack == "encoder" or np.triu(allowed, 1).any():
+        return None
     born = np.arange(length)[looked]
     last = (length - 1 - allowed[::-1].argmax(0))[looked]
     change = np.bincount(born, minlength=length + 1) - np.bincount(last + 1, minlength=length + 1)
