@@ -71,11 +71,12 @@ def integer(name: str, default: int, low: int, high: int) -> Field[int]:
     return Field(name, default, read)
 
 
-def number(name: str, default: float, low: float, high: float) -> Field[float]:
-    """A finite number from `low` to `high`, both included."""
+def number(name: str, default: float, low: float, high: float, decimals: int | None = None) -> Field[float]:
+    """A finite number from `low` to `high`, both included, rounded to so many `decimals`: what is divided by must not be all but 0."""
 
     def read(given: str) -> float:
         value = float(given) if len(given) <= 32 else math.nan
+        value = value if decimals is None else round(value, decimals)
         if not low <= value <= high:
             raise _outside(name, low, high, given)
         return value

@@ -67,7 +67,7 @@ def _numbers(name: str, count: int) -> Field[tuple[Any, ...]]:
 
 
 REPETITION = state.number("g.r", 1.0, 1.0, 2.0)
-TEMPERATURE: Field[float | None] = Field("g.t", None, state.number("g.t", WARM, 0.0, 2.0).read, lambda value: format(value, ".12g"))
+TEMPERATURE: Field[float | None] = Field("g.t", None, state.number("g.t", WARM, 0.0, 2.0, decimals=4).read, lambda value: format(value, ".12g"))
 TOP_K = state.integer("g.k", 0, 0, 100)
 TOP_P = state.number("g.p", 1.0, 0.05, 1.0)
 MIN_P = state.number("g.m", 0.0, 0.0, 0.5)

@@ -255,6 +255,7 @@ def test_precedence_brackets_and_spaces(specification: str, mask: Mask) -> None:
         ("causal; import os", "mask.operator", "got ; at"),
         ("~" * 65 + "causal", "mask.deep", "64 deep"),
         ("(" * 1_900, "mask.deep", "64 deep"),
+        ("random(1,0) | " * 33 + "causal", "mask.drawn", "up to 32 times"),
         ("causal & " * 300 + "causal", "mask.long", "2000 characters; got 2706"),
     ],
 )

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from components import permalink, state
+from components import permalink, state, writing
+from components.pages.strategies import speculative
 from components.state import Field
 from tests import fields
 
@@ -45,6 +46,11 @@ def test_no_two_fields_share_a_name_in_a_link() -> None:
     own = (*fields.HEADER, *(field for room in fields.ROOMS for field in room.fields))
     names = [field.name for field in {id(field): field for field in own}.values()]
     assert sorted(names) == sorted(set(names))
+
+
+def test_a_temperature_that_is_all_but_nought_is_nought() -> None:
+    for field in (writing.TEMPERATURE, speculative.HEAT):
+        assert [field.read(given) for given in ("1e-320", "-0", "1e-5", "0.05")] == [0, 0, 0, 0.05]
 
 
 def screen() -> None:

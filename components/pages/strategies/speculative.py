@@ -26,7 +26,7 @@ from model.generation.duel import Duel, duel
 
 AHEAD = state.integer("b.ahead", 4, 1, 8)
 LENGTH = state.integer("b.length", 24, 4, 64)
-HEAT = state.number("b.heat", 0.8, 0.0, 2.0)
+HEAT = state.number("b.heat", 0.8, 0.0, 2.0, decimals=4)
 TOP_K = state.integer("b.top", 0, 0, 100)
 TOP_P = state.number("b.p", 1.0, 0.05, 1.0)
 MIN_P = state.number("b.min", 0.0, 0.0, 0.5)

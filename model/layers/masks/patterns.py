@@ -197,7 +197,7 @@ class Random(Pattern):
         return _drawn(self.count, self.seed, length)[later, earlier]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _drawn(count: int, seed: int, length: int) -> Tensor:
     """Which keys each query drew: (length, length), nothing above the diagonal."""
     position = torch.arange(length)

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from model.errors import Refusal
 from model.layers.masks.combining import And, Mask, Not, Or
-from model.layers.masks.patterns import PATTERNS, WIDEST, Bidirectional, Packed, Painted
+from model.layers.masks.patterns import PATTERNS, WIDEST, Bidirectional, Packed, Painted, Random
 from model.layers.masks.plan import Plan, Spot
 from model.layers.masks.soft import SOFT, Relative, Shaded, Soft
 
@@ -17,6 +17,8 @@ LONGEST = 2_000
 """Characters of a specification, not counting the bits of hand-made masks."""
 DEEPEST = 64
 """Brackets and ~ within one another."""
+DRAWN = 32
+"""Patterns that are drawn by lot in a specification: each takes a hundred times as long to build as any other."""
 
 
 def parse(specification: str, named: Mapping[str, Mask] | None = None) -> Mask:
@@ -54,6 +56,8 @@ def _words(specification: str) -> list[_Word]:
     if length > LONGEST or len(specification) > LONGEST + WIDEST**2:
         raise Refusal("mask.long", "a mask specification is up to {longest} characters; got {length}", longest=LONGEST, length=len(specification))
     words = [_Word(found[0].lower(), found.start() + 1) for found in re.finditer(r"-?[0-9]+\.[0-9]+|-?\w+|[^\w\s]", specification)]
+    if sum(word.text == Random.name for word in words) > DRAWN:
+        raise Refusal("mask.drawn", "random stands in a specification up to {most} times; join fewer of them", most=DRAWN)
     if not words:
         raise Refusal("mask.empty", "a mask specification names a pattern, such as causal or causal & window(8); got nothing")
     return [*words, _Word("", len(specification) + 1)]
