@@ -106,6 +106,12 @@ class Trial(Generic[T]):
         self.seen = (*self.seen, Seen(tokens, seconds, loss, self.look(self.session, whole)))
 
 
+def last_looks(trials: Sequence[Trial[T]]) -> tuple[Seen[T], Seen[T]] | None:
+    """What was found last of each of two runs, once both were looked at."""
+    seen = [trial.last for trial in trials]
+    return (seen[0], seen[1]) if len(seen) == 2 and seen[0] is not None and seen[1] is not None else None
+
+
 def preset(objective: Objective, budget: Budget, seed: int, dials: Dials | None = None) -> Preset:
     """The live miniature for this objective, on short rows: an encoder where blanks are filled, a decoder elsewhere. Rate, batch and
     warm-up are those with which each effect was plainest after two seconds of a core."""

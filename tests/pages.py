@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,6 +86,15 @@ def _page(name: str) -> None:
 def _run(app: AppTest, parameters: dict[str, str]) -> AppTest:
     for name, value in ({"lang": "en"} | parameters).items():
         app.query_params[name.replace("_", ".")] = value
+    return app.run()
+
+
+def worked(app: AppTest, name: str) -> AppTest:
+    """The page once more, when what this session remembers under a name, a studio or a clock, has come to its end."""
+    work, deadline = app.session_state["vitrine.remembered"][name], time.monotonic() + 60
+    while work.alive:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     return app.run()
 
 

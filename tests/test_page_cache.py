@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -170,13 +169,7 @@ def test_the_clock_is_asked_and_then_says_what_it_measured(opened: Callable[...,
     app = opened()
     assert EN("cache.time.unmeasured") in [caption.value for caption in app.caption]
     assert "Measured here" not in said(app)
-    app.button(key="cache-measure").click().run()
-    clock = app.session_state["vitrine.remembered"]["cache.clock"]
-    deadline = time.monotonic() + 30
-    while clock.alive:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    app.run()
+    pages.worked(app.button(key="cache-measure").click().run(), "cache.clock")
     assert not app.exception
     assert "Measured here: at 40 tokens" in said(app)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import html
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,7 @@ from model.text.tokenizer import BLANK, Tokenizer
 from model.training import Steps
 from model.training.session import Preset
 from model.transformer import Transformer
+from tests.pages import worked
 
 EN = Words("en")
 SCHEMES = (Learned(), Sinusoidal(), Rotary(), Alibi(), Relative(buckets=8, reach=16), NoPositions())
@@ -251,13 +251,7 @@ def test_an_empty_text_is_told_what_is_missing(opened: Callable[..., AppTest]) -
 @pytest.mark.usefixtures("short")
 def test_two_schemes_train_are_read_and_one_becomes_the_model_on_show(opened: Callable[..., AppTest]) -> None:
     app = opened(Rotary(), pos_a="alibi", pos_b="learned")
-    app.button(key="positions-train").click().run()
-    studio = app.session_state["vitrine.remembered"]["positions.studio"]
-    deadline = time.monotonic() + 30
-    while studio.alive:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    app.run()
+    worked(app.button(key="positions-train").click().run(), "positions.studio")
     assert not app.exception
     assert "A · ALiBi:" in said(app)
     assert "B · Learned:" in said(app)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import html
 import math
-import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -36,6 +35,7 @@ from model.text.tokenizer import Tokenizer
 from model.training import Clip, NoClipping, Recipe, Step, Steps, usual_rate
 from model.training.session import preset
 from model.transformer import Transformer
+from tests.pages import worked
 
 ROOT = Path(__file__).parents[1]
 EN = Words("en")
@@ -374,13 +374,7 @@ def press(app: AppTest, label: str) -> AppTest:
 
 def trained(app: AppTest) -> AppTest:
     """Press Train and look again until nothing moves."""
-    press(app, "Train")
-    studio = app.session_state["vitrine.remembered"]["size.studio"]
-    deadline = time.monotonic() + 30
-    while studio.alive:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return app.run()
+    return worked(press(app, "Train"), "size.studio")
 
 
 def test_the_first_paint_shows_floor_and_guess_and_one_button(opened: Callable[..., AppTest]) -> None:

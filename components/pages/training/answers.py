@@ -50,8 +50,8 @@ def _plot(words: Words, trials: Sequence[Trial[Replied]]) -> Plot:
 
 
 def _told(words: Words, trials: Sequence[Trial[Replied]]) -> str:
-    seen = [trial.last for trial in trials]
-    if len(seen) < 2 or seen[0] is None or seen[1] is None or not seen[1].tokens:
+    seen = lessons.last_looks(trials)
+    if seen is None or not seen[1].tokens:
         return words("training.answers.before")
     masked, plain = seen[0].found.score, seen[1].found.score
     verdict = "more" if masked.right > plain.right + 0.02 else "less" if masked.right < plain.right - 0.02 else "same"
@@ -69,11 +69,10 @@ def _told(words: Words, trials: Sequence[Trial[Replied]]) -> str:
 
 def _found(session: Session, trials: Sequence[Trial[Replied]]) -> None:
     """What each run answers rightly, kind by kind; what answers and prompts cost it, and what pulled at its weights."""
-    words = session.words
-    seen = [trial.last for trial in trials]
-    if len(seen) < 2 or seen[0] is None or seen[1] is None:
+    words, seen = session.words, lessons.last_looks(trials)
+    if seen is None:
         return
-    found = [one.found for one in seen if one is not None]
+    found = [one.found for one in seen]
     st.header(words("training.answers.result"))
     exhibit(session, "training-result", lambda: _beside(words, found), _costs(words, found), lambda: _table(words, found))
 

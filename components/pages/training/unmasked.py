@@ -52,10 +52,10 @@ def _plot(words: Words, trials: Sequence[Trial[Peek]]) -> Plot:
 
 def _told(words: Words, trials: Sequence[Trial[Peek]]) -> str:
     """What each run pays, since when the second pays less than anyone can, and what it pays when it must read as writers do."""
-    seen = [trial.last for trial in trials]
-    if len(seen) < 2 or seen[0] is None or seen[1] is None or not seen[1].tokens:
+    seen = lessons.last_looks(trials)
+    if seen is None or not seen[1].tokens:
         return words("training.unmasked.before")
-    honest, cheat = seen[0], seen[1]
+    honest, cheat = seen
     say = partial(words.number, digits=2)
     since = curves.under(curves.trained(trials[1]), floor())
     verdict = "above" if since is None else "under"
@@ -70,10 +70,10 @@ def _told(words: Words, trials: Sequence[Trial[Peek]]) -> str:
 
 def _found(session: Session, trials: Sequence[Trial[Peek]]) -> None:
     """The two continuations of the reader's text, and what held-out documents cost both ways."""
-    words, seen = session.words, [trial.last for trial in trials]
-    if len(seen) < 2 or seen[0] is None or seen[1] is None:
+    words, seen = session.words, lessons.last_looks(trials)
+    if seen is None:
         return
-    found = [one.found for one in seen if one is not None]
+    found = [one.found for one in seen]
     st.header(words("training.unmasked.result"))
     exhibit(session, "training-result", lambda: _beside(words, found), _costs(words, found), lambda: _table(words, found))
 
