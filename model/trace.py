@@ -171,15 +171,9 @@ class Tracer:
         device = self.model.embed.token.weight.device
         row, read = torch.as_tensor(ids, device=device), None if source is None else torch.as_tensor(source, device=device)
         found: dict[str, Tensor] = {}
-
-        def record(name: str, value: Tensor) -> Tensor:
-            if _wanted(name, keep):
-                found[name] = value[0]
-            return value
-
         longest = max(len(row), 0 if read is None else len(read))
         lean: Maps = "pattern" if longest <= EAGER else "none"
-        watch, seen = Watch(maps or (lean if tap is ignore else "all"), self._buffer), chain(tap, record)
+        watch, seen = Watch(maps or (lean if tap is ignore else "all"), self._buffer), chain(tap, _recorder(found, keep))
         memory = None if read is None else self.model.encode(read[None], mask=source_mask, across=across, tap=seen, watch=watch)
         logits = self.model(row[None], memory=memory, mask=mask, tap=seen, watch=watch)[0]
         config, given = self.model.config, {"mask": mask, "source_mask": source_mask, "across": across}
@@ -232,6 +226,17 @@ def _shapes(model: Transformer, length: int, source: int) -> dict[str, tuple[int
 @lru_cache(maxsize=4_096)
 def _wanted(name: str, keep: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in keep)
+
+
+def _recorder(found: dict[str, Tensor], keep: tuple[str, ...]) -> Tap:
+    """A tap that puts the sites asked for into `found`, as they pass."""
+
+    def record(name: str, value: Tensor) -> Tensor:
+        if _wanted(name, keep):
+            found[name] = value[0]
+        return value
+
+    return record
 
 
 def _union(mask: Tensor | Sights | None) -> Tensor | None:

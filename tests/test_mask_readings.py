@@ -78,7 +78,8 @@ def test_costs_are_those_of_pairs_and_keys_counted_one_by_one(specification: str
 )
 def test_counted_pairs_have_their_closed_forms(specification: str, pairs: Any) -> None:
     read = costs(parse_plan(specification), CONFIG)
-    assert read.per_map.tolist() == [pairs(int(length)) for length in read.lengths]
+    maps = CONFIG.layers * CONFIG.attention.heads
+    assert read.pairs.tolist() == [maps * pairs(int(length)) for length in read.lengths]
     assert read.lengths[[0, -1]].tolist() == [1, 1_024]
 
 

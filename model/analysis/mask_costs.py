@@ -43,7 +43,7 @@ class Costs:
     `held` are the most keys that a KV cache must hold at once, over all layers and key/value heads, while a text of this length is
     generated: -1 for an encoder, and where some query looks ahead, for then nothing can be generated one token at a time.
 
-    `size` is the numbers per head, `maps` how many maps there are: layers x heads.
+    `size` is the numbers per head.
     """
 
     lengths: Integers
@@ -53,17 +53,11 @@ class Costs:
     held: Integers
     own_held: Integers
     size: int
-    maps: int
 
     @property
     def share(self) -> NDArray[np.float64]:
         """Pairs kept, of all."""
         return self.pairs / self.all
-
-    @property
-    def per_map(self) -> NDArray[np.float64]:
-        """Pairs kept in one head, on average: under one mask for all, its own pairs."""
-        return self.pairs / self.maps
 
     @property
     def flops(self) -> Integers:
@@ -122,7 +116,7 @@ def costs(
     counted = [[_counted(found, groups, where, size) for found in (masks, usual)] for size in zip(lengths, asked, strict=True)]
     (pairs, most), (own_pairs, own_most) = np.array(counted, np.int64).reshape(-1, 2, 2).transpose(1, 2, 0)
     at = np.array(lengths, np.int64)
-    return Costs(at, pairs, own_pairs, layers * heads * at * np.array(asked, np.int64), most, own_most, config.attention.size, layers * heads)
+    return Costs(at, pairs, own_pairs, layers * heads * at * np.array(asked, np.int64), most, own_most, config.attention.size)
 
 
 def _counted(masks: Sequence[Sequence[Mask]], groups: int, where: Where, size: tuple[int, int]) -> tuple[int, int]:
@@ -160,12 +154,6 @@ class Times:
     def gained(self) -> float:
         """How many times sooner the pass is over that skips than the one that hides."""
         return self.hidden / self.skipped
-
-    @property
-    def attention_gained(self) -> float:
-        """The same of attention alone."""
-        _, hidden, skipped = self.attention
-        return hidden / skipped
 
 
 def times(model: Transformer, plan: Plan, tokens: int = 512, where: Where | None = None, seconds: float = 1.0) -> Times:

@@ -38,7 +38,6 @@ STAGE = state.integer("b.stage", 3, 0, 400)
 TRIED = state.flag("b.try", False)
 FIELDS = (AHEAD, LENGTH, HEAT, TOP_K, TOP_P, MIN_P, SURE, DICE, HELPER, STAGE, TRIED)
 TIMES, LAPS = 2_000, 5
-ITSELF = "itself"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
