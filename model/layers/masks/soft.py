@@ -76,8 +76,8 @@ class Alibi(Soft):
 
 @dataclass(frozen=True, slots=True)
 class Kerple(Soft):
-    """Distance d costs `weight` · ln(1 + `growth` · d): steep near by, almost flat far away (Chi et al. 2022, arXiv:2205.09921,
-    equation 5, its logarithmic variant, with these numbers given and not learnt)."""
+    """Distance d costs `weight` · ln(1 + `growth` · d): steep near by, almost flat far away (Chi et al. 2022, arXiv:2205.09921:
+    the logarithmic variant, with these numbers given and not learnt)."""
 
     name: ClassVar[str] = "kerple"
     example: ClassVar[str] = "kerple(1,1)"
