@@ -28,7 +28,7 @@ from model.checkpoints import Loaded
 from model.config import Config
 from model.cost import parameters
 from model.errors import Refusal
-from model.generation import Continuation, continuation, generate
+from model.generation import Continuation, Round, continuation, generate
 from model.generation.speculative import refuse_strangers
 from model.interventions import Comparison, Edit, Head, Output, Residual, compare, direction, follow, spell
 from model.interventions import Prompt as Given
@@ -142,9 +142,18 @@ def _grids() -> Shelf:
     return Shelf(4 * MEGABYTE, lambda found: found.effects.nbytes)
 
 
+def _decoded_bytes(steps: Sequence[Any]) -> int:
+    """What a decoding holds: a megabyte, and the distributions of the rounds of a draft and its target."""
+    drafts = [draft for one in steps if isinstance(one, Round) for draft in one.drafts]
+    verdicts = [verdict for one in steps if isinstance(one, Round) for verdict in one.verdicts]
+    added = [one.added for one in steps if isinstance(one, Round) and one.added is not None]
+    arrays = [(one.q, one.logits) for one in drafts] + [(one.p, one.logits) for one in verdicts] + [(one.probabilities, one.logits) for one in added]
+    return MEGABYTE + sum(array.nbytes for pair in arrays for array in pair)
+
+
 @st.cache_resource(show_spinner=False)
 def _decodings() -> Shelf:
-    return Shelf(64, lambda _: 1)
+    return Shelf(64 * MEGABYTE, _decoded_bytes)
 
 
 def _comparison_bytes(found: Comparison) -> int:
@@ -342,7 +351,7 @@ def written(specimen: Specimen, source: Sequence[int], begin: int, end: int | No
 
 def decoded(name: str, specimen: Specimen, *key: Hashable, make: Callable[[], Any]) -> Any:
     """What a way of decoding, called `name`, wrote in this `specimen`, all its steps; the same for every reader who asks with the same
-    `key`. Shared: nobody writes into it. At most 64 are kept."""
+    `key`. Shared: nobody writes into it. At most 64 are kept, fewer where they hold distributions over a large vocabulary."""
     return _decodings().get((name, specimen.id, *key), make)
 
 

@@ -17,6 +17,7 @@ from components.compute import Offer, Shelf, Specimen
 from model.checkpoints import Loaded, Report
 from model.config import Attention, Config
 from model.errors import Refusal
+from model.generation import speculate
 from model.layers import masks
 from model.trace import Tracer
 from model.transformer import Transformer
@@ -104,6 +105,15 @@ def test_the_longest_unused_is_dropped_first() -> None:
     for key in ("a", "b", "c", "a", "d", "a", "b"):
         ask(key)
     assert made == ["a", "b", "c", "d", "b"]
+
+
+def test_distributions_over_a_large_vocabulary_fill_the_shelf_of_decodings() -> None:
+    target, helper = Transformer(CONFIG, seed=0), Transformer(CONFIG, seed=1)
+    rounds = compute.decoded("drafts", specimen(), make=lambda: tuple(speculate(target, helper, (1, 2), ahead=3, tokens=9)))
+    proposed, judged, added = (sum(map(len, column)) for column in zip(*((one.drafts, one.verdicts, (1,)) for one in rounds), strict=True))
+    assert compute._decodings().bytes == compute.MEGABYTE + (8 + 4) * CONFIG.vocabulary * (proposed + judged + added)
+    compute.decoded("beams", specimen(), make=lambda: ("no rounds",))
+    assert compute._decodings().bytes == 2 * compute.MEGABYTE + (8 + 4) * CONFIG.vocabulary * (proposed + judged + added)
 
 
 # ---------------------------------------------------------------- specimens and traces
