@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -195,6 +196,11 @@ def note(session: Session, sentence: str) -> None:
 def calm(sentence: str) -> None:
     """The same, where there is no session yet."""
     st.html(f'<p class="v-note" role="status">{html.escape(sentence)}</p>')
+
+
+def quoted(piece: str) -> str:
+    """A token where Markdown is read, in headings and the labels of widgets, so that nothing of it is obeyed."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", piece)
 
 
 def legend(session: Session, kind: Kind, low: float, high: float, label: str = "", digits: int | None = None) -> None:

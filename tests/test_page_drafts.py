@@ -193,6 +193,11 @@ def test_a_trial_says_its_chi_square(opened: Callable[..., AppTest]) -> None:
     assert found.statistic == pytest.approx(by_hand)
 
 
+def test_a_token_in_the_trials_label_is_no_markup(opened: Callable[..., AppTest]) -> None:
+    app = opened(text="The *", b_length="4", b_stage="0")
+    assert "“\\*”" in app.toggle[-1].label
+
+
 def test_a_rule_that_writes_something_else_is_found_out() -> None:
     p, q = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.3, 0.5])
     told = trial(p, q, times=2_000)

@@ -15,9 +15,8 @@ from components.canvas.distribution import Dials
 from components.canvas.grid import Cell, Grid
 from components.controls import prompt
 from components.i18n import LANGUAGES, Words
-from components.page import Session
+from components.page import Session, quoted
 from components.pages.generation import why as page
-from components.pages.generation.pieces import quoted
 from components.writing import FIRST, STOP, Continued, Filled, act, branch, ids_of, line_of, turn, what_if
 from model.checkpoints import Loaded
 from model.checkpoints.loading import Report

@@ -13,8 +13,8 @@ from components import branches, compute, state
 from components.branches import Branch
 from components.canvas.branches import Act, Row, Scene, branch_rows
 from components.canvas.plate import visible
-from components.page import Session, exhibit
-from components.pages.generation.pieces import piece, pieces, quoted, revision
+from components.page import Session, exhibit, quoted
+from components.pages.generation.pieces import piece, pieces, revision
 from components.writing import ONWARD, Filled, Line, Moment, visit, what_if
 from model.generation import Continuation, Greedy, pick, softmax
 

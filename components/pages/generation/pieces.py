@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from components.canvas.plate import visible
 from components.controls import prompt
 from components.page import Session
@@ -27,11 +25,6 @@ def pieces(session: Session, ids: tuple[int, ...]) -> tuple[str, ...]:
     given = session.prompt
     shown = (given.pieces[place] if id == given.ids[place] else None for place, id in enumerate(ids[: len(given.given)]))
     return tuple(piece(session, id) if own is None else own for id, own in zip(ids, [*shown, *[None] * len(ids)], strict=False))
-
-
-def quoted(piece: str) -> str:
-    """A token where Markdown is read, so that nothing of it is obeyed."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", piece)
 
 
 def around(session: Session, line: Filled) -> str:

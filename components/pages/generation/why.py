@@ -16,8 +16,8 @@ from components.canvas.grid import Cell, Grid, grid_table
 from components.canvas.lens import label
 from components.canvas.plate import visible
 from components.controls.arithmetic import door
-from components.page import Session, block, exhibit
-from components.pages.generation.pieces import piece, quoted, revision
+from components.page import Session, block, exhibit, quoted
+from components.pages.generation.pieces import piece, revision
 from components.writing import Filled, Line
 from model.analysis.lens import points
 from model.analysis.step import StepLens, step_lens

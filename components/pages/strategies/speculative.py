@@ -17,7 +17,7 @@ from components.canvas.plate import visible
 from components.compute import Specimen
 from components.controls import prompt
 from components.figures import drafting as figures
-from components.page import Session, block, exhibit, layout, note
+from components.page import Session, block, exhibit, layout, note, quoted
 from components.pages.strategies.onward import door
 from components.state import Field
 from model.generation import Choose, Greedy, Round, Sample, Tally, Verdict, speculate, tally
@@ -218,7 +218,7 @@ def _tried(session: Session, told: Told) -> None:
     if verdict is None:
         return
     st.subheader(words("strategies.drafts.proved"))
-    st.toggle(words("strategies.drafts.try", times=words.number(TIMES), token=_before(session, told)), **state.bind(TRIED))
+    st.toggle(words("strategies.drafts.try", times=words.number(TIMES), token=quoted(_before(session, told))), **state.bind(TRIED))
     if not state.get(TRIED):
         return
     tried = trial(verdict.p, verdict.draft.q, times=TIMES)
