@@ -20,6 +20,7 @@ from components.state import Field
 from components.takeaway import numbers, picture
 from components.takeaway.gallery import Exhibit, Gallery
 from components.theme import Palette
+from model.config import Decoder
 from model.errors import Refusal
 
 if TYPE_CHECKING:
@@ -181,6 +182,13 @@ def _files(session: Session, key: str, frame: DataFrame) -> None:
 
 def _file(label: str, data: bytes, name: str, kind: str, key: str, width: Literal["content", "stretch"] = "stretch") -> None:
     st.download_button(label, data, file_name=name, mime=kind, key=key, on_click="ignore", width=width)
+
+
+def titled(session: Session, name: str) -> None:
+    """A page's title and its first paragraph: `lead` for a decoder, and for another form of model a `lead_` of its own."""
+    form = session.specimen.config.form
+    st.title(session.words(f"{name}.title"))
+    st.markdown(session.words(f"{name}.lead" if isinstance(form, Decoder) else f"{name}.lead_{type(form).__name__.lower()}"))
 
 
 def read_aloud(sentence: str) -> None:

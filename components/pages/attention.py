@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-import streamlit as st
 
 from components import compute, state
 from components.canvas import theatre
@@ -21,7 +20,7 @@ from components.controls import where as places
 from components.controls.arithmetic import door
 from components.controls.prompt import predicted
 from components.i18n import Words
-from components.page import Page, Session, block, exhibit
+from components.page import Page, Session, block, exhibit, titled
 from components.pages import threads
 from model.analysis.attention import Cell, CellArithmetic, HeadReading, arithmetic, one_head, overview, thumbnail
 from model.analysis.places import Where
@@ -109,9 +108,7 @@ class Place:
 
 def render(session: Session) -> None:
     """The page: one paragraph, the place, the theatre, the arithmetic."""
-    form = session.specimen.config.form
-    st.title(session.words("attention.title"))
-    st.markdown(session.words("attention.lead" if isinstance(form, Decoder) else f"attention.lead_{type(form).__name__.lower()}"))
+    titled(session, "attention")
     where = places.choice(session.words, WHERE, session.specimen)
     forget_the_cell_of_another_text((session.prompt.ids, session.prompt.source_ids, where))
     trace, place = traced(session), Place(where, *places.pieces(session.prompt, where))

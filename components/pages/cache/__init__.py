@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
-from components.page import Page, Session, note
+from components.page import Page, Session, note, titled
 from components.pages.cache import growing, storing, timing
 from components.writing import OPENS
-from model.config import Decoder, Encoder
+from model.config import Encoder
 
 
 def render(session: Session) -> None:
     """The page: a paragraph, the cache pass by pass, its bytes, its time. An encoder has none to show, so only what others hold."""
-    form = session.specimen.config.form
-    st.title(session.words("cache.title"))
-    st.markdown(session.words("cache.lead" if isinstance(form, Decoder) else f"cache.lead_{type(form).__name__.lower()}"))
-    if isinstance(form, Encoder):
+    titled(session, "cache")
+    if isinstance(session.specimen.config.form, Encoder):
         note(session, session.words("cache.encoder"))
         growing.published(session)
         return

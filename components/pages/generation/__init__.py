@@ -6,22 +6,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from components.page import Page, Session, block, note
+from components.page import Page, Session, block, note, titled
 from components.pages.generation.beside import beside, swaps
 from components.pages.generation.following import next_token
 from components.pages.generation.looking import looked, looked_across
 from components.pages.generation.player import played
 from components.pages.generation.why import reasons
 from components.writing import FIELDS, OPENS, line_of, no_blank
-from model.config import Decoder, Encoder
+from model.config import Encoder
 
 
 def render(session: Session) -> None:
     """The page: one paragraph, the player, and what lies behind the next token."""
-    form = session.specimen.config.form
-    st.title(session.words("generation.title"))
-    st.markdown(session.words("generation.lead" if isinstance(form, Decoder) else f"generation.lead_{type(form).__name__.lower()}"))
-    if isinstance(form, Encoder) and not session.prompt.blanks:
+    titled(session, "generation")
+    if isinstance(session.specimen.config.form, Encoder) and not session.prompt.blanks:
         note(session, no_blank(session))
         return
     stage(session)

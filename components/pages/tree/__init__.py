@@ -14,11 +14,11 @@ from components.canvas.plate import visible
 from components.canvas.tree import WIDEST, Scene, spell, tree
 from components.controls import arithmetic, prompt
 from components.controls.header import MODEL
-from components.page import Page, Session, block, exhibit, note
+from components.page import Page, Session, block, exhibit, note, titled
 from components.pages.tree import growing, telling
 from components.pages.tree.growing import AT, BY_HAND, DEPTH, DEPTHS, FIELDS, FLIPS, LEAST, OF, THRESHOLD, WIDTH, Grown, grown
 from components.writing import OPENS, ORDER, STOP, no_blank
-from model.config import Decoder, Encoder
+from model.config import Encoder
 from model.generation import ORDERS
 from model.generation.tree import Filled, ripest
 
@@ -27,10 +27,8 @@ __all__ = ["PAGE"]
 
 def render(session: Session) -> None:
     """The page: one paragraph, the dials, the tree, and the texts it has found."""
-    form = session.specimen.config.form
-    st.title(session.words("tree.title"))
-    st.markdown(session.words("tree.lead" if isinstance(form, Decoder) else f"tree.lead_{type(form).__name__.lower()}"))
-    if isinstance(form, Encoder) and not session.prompt.blanks:
+    titled(session, "tree")
+    if isinstance(session.specimen.config.form, Encoder) and not session.prompt.blanks:
         note(session, no_blank(session))
         return
     stage(session)
