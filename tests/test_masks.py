@@ -78,6 +78,7 @@ DEFINITIONS: list[tuple[Mask, Callable[[int, int, int], bool]]] = [
     (Global(2), lambda q, k, n: 0 in (q, k) or 1 in (q, k)),
     (Random(0, 0), lambda q, k, n: False),
     (Random(3, 7), lambda q, k, n: drew(q, k, 3, 7)),
+    (Random(3, 2**40), lambda q, k, n: drew(q, k, 3, 2**40)),
     (Random(64, 999_999), lambda q, k, n: True),
     (Wait(3), lambda q, k, n: k - q <= 3),
     (parse("causal & (prefix(2) | window(3))"), lambda q, k, n: k <= q and (k < 2 or q - k < 3)),

@@ -210,7 +210,7 @@ def _drawn(count: int, seed: int, length: int) -> Tensor:
 def mixed(query: Tensor, key: Tensor, seed: int) -> Tensor:
     """A number from 0 to 2³² - 1 for each query, key and seed, as good as thrown: three odd multiples added, then twice shifted down by
     16 and 15 bits, joined by exclusive or and multiplied, all modulo 2³² (after Wellons's `lowbias32`)."""
-    number = (query * 0x9E3779B1 + key * 0x85EBCA6B + seed * 0xC2B2AE35) & WORD
+    number = (query * 0x9E3779B1 + key * 0x85EBCA6B + (seed * 0xC2B2AE35 & WORD)) & WORD
     number = ((number ^ (number >> 16)) * 0x7FEB352D) & WORD
     number = ((number ^ (number >> 15)) * 0x846CA68B) & WORD
     return number ^ (number >> 16)
