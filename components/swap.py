@@ -15,7 +15,7 @@ from model.analysis.lengths import Beyond, Long, beyond, long_rows, reread
 from model.config import Alibi, ByWavelength, Embedding, Learned, NoPositions, Positions, Relative, Rotary, Sinusoidal
 from model.text.skills import held_out
 from model.text.tokenizer import Tokenizer
-from model.training import Seconds, Step
+from model.training import Step, Steps
 from model.training.session import Preset, Session, begin
 from model.transformer import Transformer
 
@@ -51,11 +51,12 @@ WAYS: dict[str, Way] = {
 """The schemes to choose from. Relative distances are told apart up to half a row, so that every bucket is trained."""
 
 
-def preset(way: str, seconds: float, seed: int) -> Preset:
-    """The live miniature with this scheme, its context `READ`, its rows `TRAINED` tokens."""
+def preset(way: str, steps: int, seed: int) -> Preset:
+    """The live miniature with this scheme, its context `READ`, its rows `TRAINED` tokens. Its steps are counted and not timed: both
+    miniatures read the same rows, and a link trains as many on any machine."""
     chosen = WAYS[way]
     config = dataclasses.replace(LIVE.config, context=READ, positions=chosen.trained, embedding=Embedding(scaled=chosen.scaled))
-    recipe = dataclasses.replace(LIVE.recipe, context=TRAINED, batch=BATCH, budget=Seconds(length=seconds), seed=seed)
+    recipe = dataclasses.replace(LIVE.recipe, context=TRAINED, batch=BATCH, budget=Steps(count=steps), seed=seed)
     return Preset(config=config, recipe=recipe)
 
 
@@ -68,8 +69,8 @@ def rows(documents: int) -> Long:
 class Trial:
     """One miniature from nothing to its reading. `work` is the job's generator; the rest is for looking at."""
 
-    def __init__(self, way: str, seconds: float, seed: int) -> None:
-        self.way, self.seconds, self.seed = way, seconds, seed
+    def __init__(self, way: str, steps: int, seed: int) -> None:
+        self.way, self.steps, self.seed = way, steps, seed
         self.tokenizer = Tokenizer.for_world()
         self.session: Session | None = None
         self.step: Step | None = None
@@ -78,7 +79,7 @@ class Trial:
 
     def work(self) -> Generator[Step, None, None]:
         """Train, reading the long rows at the moments and at the end; yields every step."""
-        self.session = begin(preset(self.way, self.seconds, self.seed))
+        self.session = begin(preset(self.way, self.steps, self.seed))
         due = list(MOMENTS)
         for step in self.session.run:
             self.step = step

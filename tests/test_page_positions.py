@@ -110,16 +110,16 @@ def test_every_scheme_is_drawn_told_and_listed(given: Positions, language: str) 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_trains_on_short_rows_for_a_context_four_times_as_long(way: str) -> None:
-    preset = swap.preset(way, 20, 5)
+    preset = swap.preset(way, 200, 5)
     assert (preset.recipe.context, preset.config.context, preset.recipe.seed) == (TRAINED, READ, 5)
     assert READ == 4 * TRAINED
     assert preset.config.positions == WAYS[way].trained
     assert all(words.has(f"positions.way.{way}.{part}") for words in map(Words, LANGUAGES) for part in ("name", "about"))
 
 
-def brief(way: str, seconds: float, seed: int, preset: Callable[..., Preset] = swap.preset) -> Preset:
+def brief(way: str, steps: int, seed: int, preset: Callable[..., Preset] = swap.preset) -> Preset:
     """A run of a few steps of a tiny model."""
-    whole = preset(way, seconds, seed)
+    whole = preset(way, steps, seed)
     config = dataclasses.replace(tiny(whole.config.positions), context=READ)
     return dataclasses.replace(whole, config=config, recipe=dataclasses.replace(whole.recipe, batch=2, warmup=0, budget=Steps(count=10)))
 
@@ -134,7 +134,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("way", ["stretched", "learned"])
 def test_a_trial_is_read_on_the_way_and_at_the_end_with_its_own_angles(way: str) -> None:
-    trial = Trial(way, 20, 0)
+    trial = Trial(way, 200, 0)
     work = trial.work()
     early = [trial.measured for step in work if step.step == 3]
     assert early[0] is not None
@@ -224,7 +224,7 @@ def test_another_stack_is_read_throughout(opened: Callable[..., AppTest]) -> Non
 
 
 def test_a_link_opens_the_same_view(opened: Callable[..., AppTest]) -> None:
-    chosen = {"pos_a": "alibi", "pos_b": "none", "pos_seconds": "15"}
+    chosen = {"pos_a": "alibi", "pos_b": "none", "pos_steps": "300"}
     app = opened(Rotary(), pos_layer="2", pos_view="equal", pos_head="2", pos_mark="30", pos_start="10", **chosen)
     first, second = drawn(app)
     assert first["at"] == 30
@@ -232,11 +232,11 @@ def test_a_link_opens_the_same_view(opened: Callable[..., AppTest]) -> None:
     assert "head 2 scores" in said(app)
     assert "Begun at 10" in said(app)
     assert [box.value for box in app.selectbox] == ["alibi", "none"]
-    assert app.slider[0].value == 15
+    assert app.slider[0].value == 300
 
 
 def test_a_forged_link_leaves_the_defaults(opened: Callable[..., AppTest]) -> None:
-    app = opened(Rotary(), pos_layer="-3", pos_view="sideways", pos_a="telepathy", pos_seconds="9999", pos_start="77")
+    app = opened(Rotary(), pos_layer="-3", pos_view="sideways", pos_a="telepathy", pos_steps="9999", pos_start="77")
     assert not app.exception
     assert [box.value for box in app.selectbox] == ["rotary", "learned"]
     assert "Begun at 100" in said(app)

@@ -39,7 +39,7 @@ AT = state.integer("pos.at", 1, 0, 4_096)
 """The columns under the marks of the two pictures."""
 START = state.integer("pos.start", 100, 0, 1_000_000)
 FIRST, SECOND = state.option("pos.a", "rotary", tuple(WAYS)), state.option("pos.b", "learned", tuple(WAYS))
-SECONDS = state.integer("pos.seconds", 20, 10, 30)
+STEPS = state.integer("pos.steps", 600, 200, 1_200)
 SEED = state.integer("pos.seed", 0, 0, 99)
 
 FARTHEST = 256  # distances of the scheme's picture, at most
@@ -349,7 +349,7 @@ def _choices(words: Words) -> None:
         st.selectbox(label, list(WAYS), format_func=titles.__getitem__, **state.bind(chosen))
         st.html(f'<p class="v-promise">{html.escape(words(f"positions.way.{state.get(chosen)}.about"))}</p>')
     with st.container(horizontal=True, gap="small"):
-        st.slider(words("positions.swap.seconds"), 10, 30, step=5, **state.bind(SECONDS))
+        st.slider(words("positions.swap.steps"), 200, 1_200, step=100, **state.bind(STEPS))
         st.number_input(words("positions.swap.seed"), 0, 99, step=1, width=96, **state.bind(SEED))
 
 
@@ -359,7 +359,7 @@ def _buttons(session: Session, studio: Studio) -> None:
         if st.button(words("positions.swap.stop"), key="positions-stop", width="stretch", on_click=_stop, args=(studio.desk,)):
             st.rerun()
     elif st.button(words(f"positions.swap.{'again' if studio.trials else 'train'}"), key="positions-train", type="primary", width="stretch"):
-        studio.start(*(Trial(state.get(chosen), state.get(SECONDS), state.get(SEED)) for chosen in (FIRST, SECOND)))
+        studio.start(*(Trial(state.get(chosen), state.get(STEPS), state.get(SEED)) for chosen in (FIRST, SECOND)))
         st.rerun()
 
 
@@ -400,8 +400,8 @@ def _beyond(session: Session, studio: Studio) -> None:
     figure = figures.lengths(words, names, found, TRAINED, READ, page.layout(session))
     draw = partial(st.plotly_chart, figure, theme=None, key="chart-lengths", config={"displayModeBar": False})
     exhibit(session, "lengths", draw, _broken(words, studio, names), lambda: figures.lengths_frame(words, names, found))
-    chosen = (state.get(FIRST), state.get(SECOND), state.get(SECONDS), state.get(SEED))
-    if studio.trials and not studio.alive and chosen != (*(trial.way for trial in studio.trials), studio.trials[0].seconds, studio.trials[0].seed):
+    chosen = (state.get(FIRST), state.get(SECOND), state.get(STEPS), state.get(SEED))
+    if studio.trials and not studio.alive and chosen != (*(trial.way for trial in studio.trials), studio.trials[0].steps, studio.trials[0].seed):
         st.caption(words("positions.swap.changed"))
 
 
@@ -475,4 +475,4 @@ numbers = {{"loss": first.loss, "loss_elsewhere": other.loss, "moved": other.mov
 """
 
 
-PAGE = Page("positions", render, (LAYER, HEAD, STACK, VIEW, MARK, AT, START, FIRST, SECOND, SECONDS, SEED))
+PAGE = Page("positions", render, (LAYER, HEAD, STACK, VIEW, MARK, AT, START, FIRST, SECOND, STEPS, SEED))

@@ -83,7 +83,7 @@ def apart(page: Page) -> bool:
 
 
 def test_two_schemes_trained_alike_and_the_one_that_breaks_is_shown_on_the_page(tab: Callable[..., Page]) -> None:
-    page = tab("/positions?pos.seconds=30&pos.a=alibi&pos.b=learned")
+    page = tab("/positions?pos.steps=200&pos.a=alibi&pos.b=learned")
     assert said(page, "lengths").startswith("Nothing is trained yet")
     page.locator(".st-key-positions-train button").click()
     expect(page.locator(".st-key-positions-stop button")).to_be_visible()
@@ -102,7 +102,7 @@ def test_two_schemes_trained_alike_and_the_one_that_breaks_is_shown_on_the_page(
         assert until[-1] == 256
         assert (ratio > 1).all()
         worsened[letter] = ratio[until > 96].mean() / ratio[until <= 64].mean()
-    assert worsened["B"] > 1.02 * worsened["A"]
+    assert worsened["B"] > 1.1 * worsened["A"]
     assert len(numbers(said(page, "lengths"))) >= 6
     page.locator(".st-key-positions-show-1 button").click()
     learned = Words("en")("settings.kinds.Learned.name")
