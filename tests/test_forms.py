@@ -30,6 +30,7 @@ from model.checkpoints import Loaded, Report
 from model.config import Attention, Config, Decoder, Encoder, EncoderDecoder, PlainMlp, Relative
 from model.errors import Refusal
 from model.layers.masks import parse
+from model.text.lexicon import NOUNS, PLACES, Language
 from model.text.published import PublishedTokenizer
 from model.text.tokenizer import BLANK, Tokenizer
 from model.trace import Tracer
@@ -402,11 +403,23 @@ FILLINGS = {
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_encoder_fills_every_blank_of_its_examples(trained: None, language: str) -> None:
     specimen = compute.shipped("masked")
-    for example, answers in zip(prompt.presets(Words(language), Encoder()), FILLINGS[language], strict=True):
+    named = zip(prompt.PRESETS[Encoder], prompt.presets(Words(language), Encoder()), strict=True)
+    for example, answers in zip((example for name, example in named if name != "blank_open"), FILLINGS[language], strict=True):
         given = prompt.read(EN, specimen, example.text)
         said = compute.traced(specimen, given.ids).logits[list(given.blanks)].argmax(-1).tolist()
         pieces = [specimen.tokenizer.piece(id).strip() for id in said]
         assert pieces == answers if answers else all(piece.endswith("s") for piece in pieces), example.text
+
+
+@pytest.mark.parametrize(("language", "tongue"), [("pt-BR", "pt"), ("en", "en")])
+def test_the_open_example_leaves_each_blank_a_choice_of_its_sort(trained: None, language: str, tongue: Language) -> None:
+    specimen = compute.shipped("masked")
+    given = prompt.read(EN, specimen, Words(language)("presets.blank_open.text"))
+    chances = compute.traced(specimen, given.ids).logits[list(given.blanks)].softmax(-1)
+    thing, place, again, there = (specimen.tokenizer.piece(id).strip() for id in chances.argmax(-1).tolist())
+    assert chances.max() < 0.75
+    assert {thing, again} <= {noun.form(tongue, False) for noun in NOUNS}
+    assert {place, there} <= {each.within(tongue).split(" ")[-1] for each in PLACES}
 
 
 def test_the_translator_translates_its_examples_into_one_another(trained: None) -> None:
