@@ -48,7 +48,7 @@ def next_tokens(reading: NextReading, pieces: Sequence[str], labels: Mapping[str
         "cliponaxis": False,
     }
     bars = [bar | {"name": labels[name], "x": values, "marker": {"color": ink}} for name, values, ink in _both(reading)]
-    across = {"title": labels["axis_probability"], "range": [0, 1.22], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True}
+    across = {"title": labels["axis_probability"], "range": [0, 1.36], "tickformat": ".0%", "tickvals": [0, 0.25, 0.5, 0.75, 1], "fixedrange": True}
     down = {
         "title": labels["axis_token"],
         "autorange": "reversed",

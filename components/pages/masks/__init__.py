@@ -59,4 +59,6 @@ def workbench(session: Session) -> None:
         edges.edges(session, at)
 
 
-PAGE = Page("masks", render, FIELDS)
+OPENS = ("gift",)
+"""What the window that the page opens with hides is far back here, and the answer hangs on it."""
+PAGE = Page("masks", render, FIELDS, opens=OPENS)
