@@ -142,11 +142,12 @@ def _grids() -> Shelf:
     return Shelf(4 * MEGABYTE, lambda found: found.effects.nbytes)
 
 
-def _decoded_bytes(steps: Sequence[Any]) -> int:
-    """What a decoding holds: a megabyte, and the distributions of the rounds of a draft and its target."""
-    drafts = [draft for one in steps if isinstance(one, Round) for draft in one.drafts]
-    verdicts = [verdict for one in steps if isinstance(one, Round) for verdict in one.verdicts]
-    added = [one.added for one in steps if isinstance(one, Round) and one.added is not None]
+def _decoded_bytes(work: Any) -> int:
+    """What a decoding holds: a megabyte, and the distributions of the rounds of a draft and its target, where it is made of such rounds."""
+    rounds = [one for one in work if isinstance(one, Round)] if isinstance(work, Sequence) else []
+    drafts = [draft for one in rounds for draft in one.drafts]
+    verdicts = [verdict for one in rounds for verdict in one.verdicts]
+    added = [one.added for one in rounds if one.added is not None]
     arrays = [(one.q, one.logits) for one in drafts] + [(one.p, one.logits) for one in verdicts] + [(one.probabilities, one.logits) for one in added]
     return MEGABYTE + sum(array.nbytes for pair in arrays for array in pair)
 

@@ -107,6 +107,11 @@ def test_the_longest_unused_is_dropped_first() -> None:
     assert made == ["a", "b", "c", "d", "b"]
 
 
+def test_a_decoding_that_is_no_list_is_kept_as_well() -> None:
+    alone = object()
+    assert compute.decoded("replayed", specimen(), make=lambda: alone) is compute.decoded("replayed", specimen(), make=object)
+
+
 def test_distributions_over_a_large_vocabulary_fill_the_shelf_of_decodings() -> None:
     target, helper = Transformer(CONFIG, seed=0), Transformer(CONFIG, seed=1)
     rounds = compute.decoded("drafts", specimen(), make=lambda: tuple(speculate(target, helper, (1, 2), ahead=3, tokens=9)))

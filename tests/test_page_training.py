@@ -89,7 +89,7 @@ def test_a_lesson_at_rest_says_what_will_happen_and_run_says_what_did(opened: Ca
     app = opened(t_lesson=name, text="The sky is")
     assert not app.exception
     assert EN(f"training.{name}.before") in said(app)
-    assert EN("training.takes", steps=EN.number(app.number_input[0].value), seed=0) in said(app)
+    assert EN("training.takes", steps=EN.number(int(app.number_input[0].value or 0)), seed=0) in said(app)
     app.button(key="training-start").click().run()
     rested(app)
     assert not app.exception

@@ -297,7 +297,7 @@ class Player {
     const pen = sharp(this.course, width, high), deep = nats.reduce((sum, each) => sum - each, 0) || 1, wide = Math.min(24, width / nats.length);
     let sunk = 0;
     nats.forEach((each, number) => {
-      const from = 2 + (high - 6) * sunk / deep, to = 2 + (high - 6) * (sunk -= each) / deep;
+      const from = Math.round(2 + (high - 6) * sunk / deep), to = Math.round(2 + (high - 6) * (sunk -= each) / deep)
       pen.globalAlpha = number < this.data.at ? 1 : 0.35;
       pen.fillStyle = colour(SEQUENTIAL, Math.round(90 + 165 * Math.sqrt(Math.exp(each))));
       pen.fillRect(number * wide, from, Math.max(wide - 1, 0.6), Math.max(2, to - from));
