@@ -59,7 +59,7 @@ def test_blanks_and_answers_are_trained_by_their_links_steps_and_told_as_they_we
     assert f"fills {ENGLISH.percent(share, 0)} of {counts.sum():.0f} held-out blanks" in told
     assert f"it pays {ENGLISH.number(mean, 2)} nats each" in told
     assert float(curve[ENGLISH("size.table.loss")].iloc[-1]) == pytest.approx(mean, abs=0.01)
-    hit = int((guesses[column("guess")] == guesses[column("truth")]).sum())
+    hit = int((guesses[column("guess")].to_numpy() == guesses[column("truth")].to_numpy()).sum())
     assert f"{hit} of {len(guesses)}" in said(page, "training-blanks")
 
     page = ready(tab(address("training", "", t_lesson="answers", t_a_steps=40)), "training")
