@@ -121,7 +121,7 @@ class Visit:
 
 
 FORGET = "localStorage.clear(); sessionStorage.clear()"
-WORN = 20  # entries in a tab's history; Chromium counts no further than 50
+WORN = 10  # entries in a tab's history; Chromium counts no further than 50
 
 
 @dataclass(frozen=True)

@@ -147,11 +147,11 @@ def test_double_clicks_on_size(tab: Callable[..., Page]) -> None:
 
 def test_two_tabs_of_one_browser_keep_out_of_each_others_way(tab: Callable[..., Page]) -> None:
     mine, other = ready(tab("/"), "attention"), ready(tab("/"), "attention")
-    write(mine, "The sky is")
+    write(mine, "The sun is")
     write(other, "Ana gave the key to Bento.")
     go(mine, "masks")
     painted(mine, "painter")
-    expect(chips(mine)).to_have_text(pieces_of("The sky is"))
+    expect(chips(mine)).to_have_text(pieces_of("The sun is"))
     expect(chips(other)).to_have_text(pieces_of("Ana gave the key to Bento."))
 
 
