@@ -52,7 +52,12 @@ def accepting(p: Numbers, q: Numbers) -> Numbers:
 
 def keeps(p: Numbers, q: Numbers, id: int, u: float) -> bool:
     """Whether the proposal `id` is kept when the die falls on `u` in [0, 1)."""
-    return bool(u * q[id] < p[id])
+    return bool(keeping(p, q, np.array([id]), np.array([u]))[0])
+
+
+def keeping(p: Numbers, q: Numbers, ids: NDArray[np.intp], dice: Numbers) -> NDArray[np.bool_]:
+    """The same for many proposals `ids` (N,), each with its own of the `dice` (N,)."""
+    return dice * q[ids] < p[ids]
 
 
 def residual(p: Numbers, q: Numbers) -> Numbers:
@@ -72,7 +77,7 @@ def repeated(p: Numbers, q: Numbers, *, seed: int, times: int) -> NDArray[np.int
     """How often the rule writes each token (V,) in so many tries, every one with dice of its own."""
     dice = [np.array([die(seed, number + which) for number in range(times)]) for which in (0, JUDGING, CORRECTING)]
     proposed, instead = drawn(q, dice[0]), drawn(residual(p, q), dice[2])
-    return np.bincount(np.where(dice[1] * q[proposed] < p[proposed], proposed, instead), minlength=len(p))
+    return np.bincount(np.where(keeping(p, q, proposed, dice[1]), proposed, instead), minlength=len(p))
 
 
 # ---------------------------------------------------------------- what a round tells
